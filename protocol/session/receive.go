@@ -1,0 +1,183 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"echosrv/protocol"
+)
+
+// Receive takes the bytes of one read and returns the echoes of the packets that are whole, made in place.
+func (s *Session) Receive(now time.Duration, b []byte) []byte {
+	s.lastIn, s.pinged = now, false
+	s.bytes += uint64(len(b))
+	c := s.counters()
+	c.BytesIn.Add(uint64(len(b)))
+	if s.discarding {
+		return nil
+	}
+	limit := uint32(s.service.settings.Load().MaxPayload)
+	if s.part != nil {
+		if b = s.finishPart(now, b, limit); s.discarding || len(b) == 0 {
+			return nil
+		}
+	}
+	f := flip(b, limit)
+	if f.packets > 0 {
+		s.packets += uint64(f.packets)
+		c.PacketsIn.Add(uint64(f.packets))
+	}
+	reply := b[:f.reply]
+	if f.err != nil {
+		s.keep(now, reply)
+		s.fail(now, violation(f.err))
+		return nil
+	}
+	if f.used < len(b) {
+		s.beginPart(now, b[f.used:])
+	}
+	return reply
+}
+
+// flipped is what flip made of a run of bytes.
+type flipped struct {
+	used    int   // bytes of whole packets
+	reply   int   // bytes of replies, at the start of the run
+	packets int   // whole packets received
+	err     error // what is wrong with the packet after them
+}
+
+// flip turns the whole packets at the start of b into their replies, in place: only the kind changes. A
+// PONG has no reply, so what follows one moves up.
+func flip(b []byte, limit uint32) (f flipped) {
+	for len(b)-f.used >= protocol.HeaderSize {
+		p := b[f.used:]
+		length := binary.BigEndian.Uint32(p[4:])
+		// The common packet costs two loads and a comparison; whatever else it may be is sorted out below.
+		plain := binary.BigEndian.Uint32(p) == uint32(protocol.DataSend) && length <= limit
+		answer := protocol.DataEcho
+		if !plain {
+			h := protocol.ParseHeader(p)
+			if f.err = h.CheckClient(limit); f.err != nil {
+				return f
+			}
+			answer = answerTo(h.Kind)
+		}
+		// The limit was checked, so this is no more than protocol.MaxPayload and can't overflow.
+		size := protocol.HeaderSize + int(length)
+		if len(p) < size {
+			return f
+		}
+		f.used += size
+		f.packets++
+		if answer == 0 {
+			continue
+		}
+		protocol.SetKind(p, answer)
+		if f.reply != f.used-size {
+			copy(b[f.reply:], p[:size])
+		}
+		f.reply += size
+	}
+	return f
+}
+
+// answerTo is the kind that a packet's payload goes back as; 0: it is not answered.
+func answerTo(k protocol.Kind) protocol.Kind {
+	switch k {
+	case protocol.DataSend:
+		return protocol.DataEcho
+	case protocol.Ping:
+		return protocol.Pong
+	}
+	return 0
+}
+
+// beginPart keeps the start of a packet, whose header, if whole, was found good.
+func (s *Session) beginPart(now time.Duration, b []byte) {
+	s.began = now
+	s.have, s.need = 0, 0
+	if len(b) >= protocol.HeaderSize {
+		s.need = int32(protocol.HeaderSize + protocol.ParseHeader(b).Length)
+	}
+	s.addPart(b)
+}
+
+// addPart copies b behind what there is of the packet. The buffer grows with what has really arrived, to
+// at most four times that, so that a header which promises a megabyte does not cost one.
+func (s *Session) addPart(b []byte) {
+	have := int(s.have)
+	if s.part == nil || len(s.part.Bytes()) < have+len(b) {
+		size := 4 * (have + len(b))
+		if s.need > 0 {
+			size = min(size, int(s.need))
+		}
+		grown := s.service.pool.Get(size)
+		if s.part != nil {
+			copy(grown.Bytes(), s.part.Bytes()[:have])
+			s.part.Release()
+		}
+		s.part = grown
+	}
+	copy(s.part.Bytes()[have:], b)
+	s.have += int32(len(b))
+}
+
+// finishPart adds to the packet that began earlier and returns what of b lies behind it. A packet that is
+// whole goes to the outbox as it is.
+func (s *Session) finishPart(now time.Duration, b []byte, limit uint32) (rest []byte) {
+	if s.need == 0 {
+		n := min(protocol.HeaderSize-int(s.have), len(b))
+		s.addPart(b[:n])
+		if b = b[n:]; s.have < protocol.HeaderSize {
+			return nil
+		}
+		h := protocol.ParseHeader(s.part.Bytes())
+		if err := h.CheckClient(limit); err != nil {
+			s.fail(now, violation(err))
+			return nil
+		}
+		s.need = int32(protocol.HeaderSize + h.Length)
+	}
+	n := min(int(s.need-s.have), len(b))
+	s.addPart(b[:n])
+	if s.have == s.need {
+		s.queuePart(now)
+	}
+	return b[n:]
+}
+
+// queuePart makes the reply of the packet that has just become whole.
+func (s *Session) queuePart(now time.Duration) {
+	s.packets++
+	s.counters().PacketsIn.Add(1)
+	answer := answerTo(protocol.ParseHeader(s.part.Bytes()).Kind)
+	if answer == 0 {
+		s.dropPart()
+		return
+	}
+	protocol.SetKind(s.part.Bytes(), answer)
+	part, size := s.part, int(s.need)
+	if s.admit(now, size) {
+		s.part = nil
+		s.out.Push(part, 0, size)
+		return
+	}
+	s.dropPart()
+}
+
+func (s *Session) dropPart() {
+	if s.part != nil {
+		s.part.Release()
+		s.part = nil
+	}
+}
+
+func violation(err error) *protocol.Violation {
+	var v *protocol.Violation
+	if errors.As(err, &v) {
+		return v
+	}
+	return &protocol.Violation{Code: protocol.CodeMalformed, Sentence: err.Error()}
+}
