@@ -1,0 +1,83 @@
+// Package timer calls for sessions' deadlines without a runtime timer for each connection.
+//
+// A deadline moves with nearly every packet, mostly to a later time, and hardly ever passes. So nothing is
+// moved: an entry stays where it was filed, and when it is due its owner is asked whether the deadline has
+// moved in the meantime. An idle connection costs one entry and nothing else.
+package timer
+
+import "time"
+
+// Heap holds the deadlines of one goroutine's connections, keyed by a number that the owner chooses
+// (slot and generation, say). It is not safe for concurrent use; the zero Heap is empty and ready.
+type Heap struct {
+	entries []entry
+}
+
+type entry struct {
+	at  time.Duration
+	key uint64
+}
+
+// Add files key for the time at. A key may be filed more than once; see Ticket for how not to.
+func (h *Heap) Add(at time.Duration, key uint64) {
+	h.entries = append(h.entries, entry{at, key})
+	i := len(h.entries) - 1
+	for i > 0 {
+		parent := (i - 1) / 2
+		if h.entries[parent].at <= h.entries[i].at {
+			return
+		}
+		h.entries[parent], h.entries[i] = h.entries[i], h.entries[parent]
+		i = parent
+	}
+}
+
+// Next is the earliest time filed; 0 if there is none.
+func (h *Heap) Next() time.Duration {
+	if len(h.entries) == 0 {
+		return 0
+	}
+	return h.entries[0].at
+}
+
+// Due takes out the earliest entry if its time has come.
+func (h *Heap) Due(now time.Duration) (key uint64, at time.Duration, ok bool) {
+	if len(h.entries) == 0 || h.entries[0].at > now {
+		return 0, 0, false
+	}
+	first := h.entries[0]
+	last := len(h.entries) - 1
+	h.entries[0] = h.entries[last]
+	h.entries = h.entries[:last]
+	h.sink(0)
+	return first.key, first.at, true
+}
+
+// Len is the number of entries.
+func (h *Heap) Len() int { return len(h.entries) }
+
+func (h *Heap) sink(i int) {
+	for {
+		child := 2*i + 1
+		if child >= len(h.entries) {
+			return
+		}
+		if right := child + 1; right < len(h.entries) && h.entries[right].at < h.entries[child].at {
+			child = right
+		}
+		if h.entries[i].at <= h.entries[child].at {
+			return
+		}
+		h.entries[i], h.entries[child] = h.entries[child], h.entries[i]
+		i = child
+	}
+}
+
+// Ticket is what a connection remembers of its newest entry: the time it is filed for, 0 for none. An
+// entry that comes due with another time than its connection's ticket is an old one, to be ignored.
+type Ticket time.Duration
+
+// Wants says whether the deadline must be filed: it is set, and earlier than the entry there is.
+func (t Ticket) Wants(deadline time.Duration) bool {
+	return deadline != 0 && (t == 0 || deadline < time.Duration(t))
+}
