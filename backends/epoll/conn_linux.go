@@ -1,0 +1,169 @@
+package epoll
+
+import (
+	"fmt"
+	"iter"
+
+	"golang.org/x/sys/unix"
+
+	"echosrv/backends"
+	"echosrv/backends/internal/sock"
+	"echosrv/backends/internal/timer"
+)
+
+// conn is a connection: a socket, its session, and what this loop asked epoll for.
+type conn struct {
+	session    backends.Session // nil: closed
+	ticket     timer.Ticket
+	next       *conn // in the table's list of those to be reused
+	fd         int32
+	generation uint32 // tells this connection's events from those of an earlier one with its descriptor
+	interest   uint32 // what epoll was asked for, level-triggered
+	full       bool   // the socket took less than it was given: wait for EPOLLOUT
+	shut       bool   // our output has ended
+	paused     bool   // the session did not want to read
+	again      bool   // in loop.again
+	ended      bool   // the end of input waits behind what there is to read (EPOLLRDHUP)
+}
+
+// RemoteAddr is the other end, for logs.
+func (c *conn) RemoteAddr() string { return sock.RemoteAddr(int(c.fd)) }
+
+// open makes a connection of a socket that was accepted.
+func (l *loop) open(fd int) {
+	c := l.conns.put(fd)
+	session := l.backend.config.Open(l.now, c)
+	if session == nil {
+		l.conns.remove(c)
+		unix.Close(fd)
+		return
+	}
+	c.session = session
+	c.interest = unix.EPOLLIN
+	if l.edge {
+		c.interest = edgeInterest
+	}
+	if errno := l.poller.add(fd, c.generation, c.interest); errno != 0 {
+		l.drop(c, fmt.Errorf("%w: epoll_ctl: %w", backends.ErrReset, errno))
+		return
+	}
+	l.settle(c, nil)
+}
+
+// follow does what the session wants after every call: close, end our output, read or pause, be called
+// at its deadline.
+func (l *loop) follow(c *conn) {
+	s := c.session
+	if s.Done() {
+		l.drop(c, nil)
+		return
+	}
+	if !c.shut && s.Ending() && s.Queued() == 0 {
+		c.shut = true
+		_ = sock.ShutdownWrite(int(c.fd)) // fails only if the peer is gone, which a read will tell
+	}
+	reading := s.Reading()
+	if l.edge {
+		if reading && c.paused {
+			l.readAgain(c) // what arrived in the meantime will not be announced
+		}
+	} else {
+		l.ask(c, reading)
+	}
+	c.paused = !reading
+	if at := s.Deadline(); c.ticket.Wants(at) {
+		c.ticket = timer.Ticket(at)
+		l.timers.Add(at, uint64(c.generation)<<32|uint64(uint32(c.fd)))
+	}
+}
+
+// ask tells a level-triggered epoll what to wait for, if that has changed.
+func (l *loop) ask(c *conn, reading bool) {
+	var want uint32
+	if reading {
+		want = unix.EPOLLIN
+	}
+	if c.full {
+		want |= unix.EPOLLOUT
+	}
+	if want != c.interest {
+		c.interest = want
+		l.poller.modify(int(c.fd), c.generation, want)
+	}
+}
+
+func (l *loop) readAgain(c *conn) {
+	if !c.again {
+		c.again = true
+		l.again = append(l.again, c)
+	}
+}
+
+// drop closes a connection. Closing a descriptor takes it out of epoll (epoll(7), question 6).
+func (l *loop) drop(c *conn, reason error) {
+	c.session.Close(reason)
+	c.session = nil
+	c.again = false
+	fd := int(c.fd)
+	l.conns.remove(c)
+	unix.Close(fd)
+}
+
+// table finds a connection by its descriptor, in pages: descriptors are small numbers that are used again,
+// and a page never moves.
+type table struct {
+	pages [][]*conn
+	free  *conn
+	count int
+	// generations counts all that were opened; it may wrap, as it only tells apart those of one descriptor
+	// that are close in time.
+	generations uint32
+}
+
+const pageSize = 1024
+
+func (t *table) get(fd int) *conn {
+	if page := fd / pageSize; page < len(t.pages) && t.pages[page] != nil {
+		return t.pages[page][fd%pageSize]
+	}
+	return nil
+}
+
+func (t *table) put(fd int) *conn {
+	for fd/pageSize >= len(t.pages) {
+		t.pages = append(t.pages, nil)
+	}
+	if t.pages[fd/pageSize] == nil {
+		t.pages[fd/pageSize] = make([]*conn, pageSize)
+	}
+	c := t.free
+	if c == nil {
+		c = new(conn)
+	}
+	t.free = c.next
+	t.generations++
+	*c = conn{fd: int32(fd), generation: t.generations}
+	t.pages[fd/pageSize][fd%pageSize] = c
+	t.count++
+	return c
+}
+
+func (t *table) remove(c *conn) {
+	t.pages[c.fd/pageSize][c.fd%pageSize] = nil
+	c.next = t.free
+	t.free = c
+	t.count--
+}
+
+// all yields the connections there are; they may be removed meanwhile.
+func (t *table) all() iter.Seq[*conn] {
+	return func(yield func(*conn) bool) {
+		for _, page := range t.pages {
+			for _, c := range page {
+				if c != nil && !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}

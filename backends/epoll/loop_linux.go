@@ -1,0 +1,266 @@
+package epoll
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"echosrv/backends"
+	"echosrv/backends/internal/sock"
+	"echosrv/backends/internal/timer"
+)
+
+// loop is one thread's share of the work. All but inbox belongs to the goroutine of run.
+type loop struct {
+	backend *backend
+	index   int
+	poller  *poller
+	waker   *sock.Waker
+	edge    bool
+	busy    time.Duration
+
+	conns  table
+	now    time.Duration // when the events of this turn were taken
+	buffer []byte        // for every read; a reply is written from it
+	vector *sock.Vector  // for replies that queue up behind others
+	timers timer.Heap
+	// again are connections to serve in the next turn although epoll won't say so: edge-triggered ones
+	// that had more to read than one turn allows, or that go on reading after a pause.
+	again, turn []*conn
+
+	accepting
+	drained bool // Drain was passed on to the sessions
+
+	inbox inbox
+}
+
+// inbox is how an acceptor hands sockets to another loop.
+type inbox struct {
+	mu     sync.Mutex
+	fds    []int
+	closed bool
+}
+
+func newLoop(b *backend, index int) (*loop, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	w, err := sock.NewWaker()
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	o := b.config.Options
+	l := &loop{
+		backend: b, index: index, poller: p, waker: w,
+		edge: o.String(optTrigger) == edge, busy: o.Duration(optBusy),
+		buffer: make([]byte, o.Bytes(optBuffer)), vector: sock.NewVector(64),
+	}
+	if errno := p.add(w.FD, 0, unix.EPOLLIN); errno != 0 {
+		l.free()
+		return nil, errno
+	}
+	return l, nil
+}
+
+// run serves until the backend is closed, or drained and the last connection gone.
+func (l *loop) run() error {
+	if err := l.lockThread(); err != nil {
+		return err
+	}
+	defer l.closeAll()
+	l.now = backends.Now()
+	for {
+		events, err := l.wait()
+		if err != nil {
+			return err
+		}
+		l.now = backends.Now()
+		woken := l.serve(events)
+		l.serveAgain()
+		l.expire()
+		l.accept()
+		if woken {
+			l.waker.Clear()
+			l.adopt()
+		}
+		if l.stop() {
+			return nil
+		}
+	}
+}
+
+// wait returns events as soon as there are any, looking first without sleeping: under load there are, and
+// a call that can't block is cheaper.
+func (l *loop) wait() ([]unix.EpollEvent, error) {
+	events, err := l.poller.poll()
+	if len(events) > 0 || err != nil || len(l.again) > 0 {
+		return events, err
+	}
+	for limit := l.now + l.busy; l.busy > 0 && backends.Now() < limit; {
+		if events, err = l.poller.poll(); len(events) > 0 || err != nil {
+			return events, err
+		}
+	}
+	return l.poller.wait(l.sleep())
+}
+
+// sleep is how long the loop may sleep: until the earliest deadline; -1: for as long as nothing happens.
+func (l *loop) sleep() time.Duration {
+	next := l.timers.Next()
+	if l.resumeAt != 0 && (next == 0 || l.resumeAt < next) {
+		next = l.resumeAt
+	}
+	if next == 0 {
+		return -1
+	}
+	return max(next-backends.Now(), 0)
+}
+
+// serve handles the events of connections and notes those of the listener and the waker for later.
+func (l *loop) serve(events []unix.EpollEvent) (woken bool) {
+	for i := range events {
+		e := &events[i]
+		c := l.conns.get(int(e.Fd))
+		switch {
+		case c != nil:
+			if c.generation == uint32(e.Pad) {
+				l.ready(c, e.Events)
+			}
+		case int(e.Fd) == l.waker.FD:
+			woken = true
+		case l.listener != nil && int(e.Fd) == l.listener.FD:
+			l.waiting = true
+		}
+	}
+	return woken
+}
+
+// ready serves one connection: first what it takes, which may let it read again, then what it sends.
+func (l *loop) ready(c *conn, events uint32) {
+	const failed = unix.EPOLLERR | unix.EPOLLHUP
+	if events&(unix.EPOLLOUT|failed) != 0 && c.full {
+		c.full = false
+		if l.settle(c, nil); c.session == nil {
+			return
+		}
+	}
+	if events&unix.EPOLLRDHUP != 0 {
+		c.ended = true
+	}
+	switch {
+	case c.session.Reading():
+		l.read(c)
+	case events&failed != 0 && !c.full:
+		// Reported until it is dealt with, and there is nothing to write that would tell the error.
+		l.drop(c, fmt.Errorf("%w: reported by epoll", backends.ErrReset))
+	}
+}
+
+func (l *loop) serveAgain() {
+	l.turn, l.again = l.again, l.turn[:0]
+	for i, c := range l.turn {
+		l.turn[i] = nil
+		if c.again {
+			c.again = false
+			l.read(c)
+		}
+	}
+}
+
+// expire calls the sessions whose deadline has come, and files the others again.
+func (l *loop) expire() {
+	for {
+		key, at, ok := l.timers.Due(l.now)
+		if !ok {
+			return
+		}
+		c := l.conns.get(int(uint32(key)))
+		if c == nil || c.generation != uint32(key>>32) || time.Duration(c.ticket) != at {
+			continue // closed since, or filed anew
+		}
+		c.ticket = 0
+		c.session.Expire(l.now)
+		l.settle(c, nil)
+	}
+}
+
+// adopt takes the sockets that an acceptor left.
+func (l *loop) adopt() {
+	l.inbox.mu.Lock()
+	fds := l.inbox.fds
+	l.inbox.fds = nil
+	l.inbox.mu.Unlock()
+	for _, fd := range fds {
+		l.open(fd)
+	}
+}
+
+// stop does what the stage of the backend asks for, and says whether the loop is at its end.
+func (l *loop) stop() bool {
+	switch l.backend.stage.Load() {
+	case closing:
+		return true
+	case draining:
+		l.drain()
+		return l.conns.count == 0
+	}
+	return false
+}
+
+func (l *loop) drain() {
+	if l.drained {
+		return
+	}
+	l.drained = true
+	l.closeListener()
+	l.closeInbox()
+	for c := range l.conns.all() {
+		c.session.Drain(l.now)
+		l.settle(c, nil)
+	}
+}
+
+func (l *loop) closeInbox() {
+	l.inbox.mu.Lock()
+	l.inbox.closed = true
+	l.inbox.mu.Unlock()
+	l.adopt()
+}
+
+// closeAll drops what is still connected when the loop ends.
+func (l *loop) closeAll() {
+	l.closeListener()
+	l.closeInbox()
+	for c := range l.conns.all() {
+		l.drop(c, backends.ErrStopped)
+	}
+}
+
+// free gives the loop's own descriptors back. It may be called twice.
+func (l *loop) free() {
+	l.closeListener()
+	l.waker.Close()
+	if l.poller != nil {
+		l.poller.close()
+		l.poller = nil
+	}
+}
+
+func (l *loop) listen(address string, sharing sock.Sharing) error {
+	listener, err := sock.Listen(address, sharing)
+	if err != nil {
+		return err
+	}
+	l.listener = listener
+	if l.reserve, err = sock.NewReserve(); err != nil {
+		return err
+	}
+	if errno := l.poller.add(listener.FD, 0, unix.EPOLLIN); errno != 0 {
+		return errno
+	}
+	return nil
+}

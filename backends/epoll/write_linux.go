@@ -1,0 +1,75 @@
+package epoll
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"echosrv/backends"
+	"echosrv/backends/internal/sock"
+)
+
+// settle writes what the session wants written, pending bytes before the reply, and then does what else
+// it wants. The connection may be closed afterwards: then its session is nil.
+func (l *loop) settle(c *conn, reply []byte) {
+	s := c.session
+	var errno unix.Errno
+	switch {
+	case c.full:
+		if len(reply) > 0 {
+			s.Sent(l.now, 0, reply)
+		}
+	case s.Queued() > 0:
+		errno = l.writeQueued(c, reply)
+	case len(reply) > 0:
+		var n int
+		if n, errno = sock.Write(int(c.fd), reply); errno != 0 {
+			n = 0
+		}
+		c.full = n < len(reply)
+		s.Sent(l.now, n, reply)
+	}
+	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
+		l.drop(c, fmt.Errorf("%w: write: %w", backends.ErrReset, errno))
+		return
+	}
+	l.follow(c)
+}
+
+// writeQueued writes what is pending, and the reply in the same call if it fits behind it, until all is
+// written or the socket takes no more.
+func (l *loop) writeQueued(c *conn, reply []byte) unix.Errno {
+	s, v := c.session, l.vector
+	defer v.Release()
+	for {
+		v.Slices = s.Pending(v.Slices[:0])
+		behind := len(v.Slices) < cap(v.Slices)
+		if behind && len(reply) > 0 {
+			v.Slices = append(v.Slices, reply)
+		}
+		want := 0
+		for _, b := range v.Slices {
+			want += len(b)
+		}
+		n, errno := sock.WriteVector(int(c.fd), v)
+		if errno != 0 {
+			n = 0
+		}
+		if behind {
+			s.Sent(l.now, n, reply)
+			reply = nil
+		} else {
+			s.Sent(l.now, n, nil)
+		}
+		if n < want {
+			c.full = true
+			if len(reply) > 0 {
+				s.Sent(l.now, 0, reply)
+			}
+			return errno
+		}
+		if s.Queued() == 0 && len(reply) == 0 {
+			return 0
+		}
+	}
+}
