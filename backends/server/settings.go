@@ -1,0 +1,94 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"echosrv/backends"
+	"echosrv/protocol"
+	"echosrv/protocol/buffer"
+	"echosrv/protocol/session"
+)
+
+// Setting is one of Options by the name that it has everywhere: as a flag, in the environment, in a
+// configuration file and in the admin server.
+type Setting struct {
+	Name string
+	// Group is the heading that it stands under in help texts.
+	Group string
+	// Help is half a sentence, with the unit and what zero means.
+	Help string
+	// Live settings may change while the server runs.
+	Live bool
+	// In is the place of the setting in o.
+	In func(o *Options) Value
+}
+
+// The groups of settings.
+const (
+	groupService = "Service"
+	groupLimits  = "Limits"
+	groupLog     = "Log"
+)
+
+// maxProcs bounds GOMAXPROCS; the runtime's own limit is higher.
+const maxProcs = 2 * backends.MaxThreads
+
+// Settings are all there are, in the order of help texts.
+func Settings() []Setting {
+	return slices.Concat(serviceSettings(), limitSettings(), logSettings())
+}
+
+func serviceSettings() []Setting {
+	return []Setting{
+		{Name: "backend", Group: groupService, Help: "engine, with options if wanted: NAME or NAME:KEY=VALUE,KEY=VALUE; empty: epoll where it can run, or else goroutine",
+			In: func(o *Options) Value { return textValue{&o.Backend} }},
+		{Name: "listen", Group: groupService, Help: "TCP address to serve on, HOST:PORT; port 0 lets the kernel choose",
+			In: func(o *Options) Value { return textValue{&o.Listen} }},
+		{Name: "threads", Group: groupService, Help: "event loops; 0: the engine's default",
+			In: func(o *Options) Value { return intValue{&o.Threads, 0, backends.MaxThreads} }},
+		{Name: "cpus", Group: groupService, Help: "CPUs that the process is confined to, such as 0-3,6; empty: the kernel chooses",
+			In: func(o *Options) Value { return cpusValue{&o.CPUs} }},
+		{Name: "gomaxprocs", Group: groupService, Help: "threads that may run Go code at once; 0: one more than event loops",
+			In: func(o *Options) Value { return intValue{&o.GOMAXPROCS, 0, maxProcs} }},
+	}
+}
+
+func limitSettings() []Setting {
+	return []Setting{
+		{Name: "max-packet", Group: groupLimits, Live: true, Help: "largest payload accepted",
+			In: func(o *Options) Value { return sizeValue{&o.Session.MaxPayload, 0, protocol.MaxPayload} }},
+		{Name: "outbox-bytes", Group: groupLimits, Live: true, Help: "bytes of replies that may wait for one connection",
+			In: func(o *Options) Value { return sizeValue{&o.Session.Outbox.Bytes, 1, session.MaxOutbox} }},
+		{Name: "outbox-packets", Group: groupLimits, Live: true, Help: "replies that may wait for one connection",
+			In: func(o *Options) Value { return intValue{&o.Session.Outbox.Packets, 1, session.MaxOutboxPackets} }},
+		{Name: "overflow", Group: groupLimits, Live: true, Help: "when the outbox is full: " + orList(buffer.Policies) + " (stop reading, discard the newest, disconnect)",
+			In: func(o *Options) Value { return policyValue{&o.Session.Outbox.Policy} }},
+	}
+}
+
+func logSettings() []Setting {
+	return []Setting{
+		{Name: "log-level", Group: groupLog, Live: true, Help: "least level that is logged: " + orList(levels),
+			In: func(o *Options) Value { return levelValue{&o.LogLevel} }},
+		{Name: "log-format", Group: groupLog, Help: "form of the log on standard error: text or json",
+			In: func(o *Options) Value { return choiceValue{&o.LogFormat, []string{"text", "json"}} }},
+	}
+}
+
+// FindSetting returns the setting with this name. Its error lists what there is.
+func FindSetting(name string) (Setting, error) {
+	var names []string
+	for _, s := range Settings() {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return Setting{}, fmt.Errorf("unknown setting %q; there are %s", name, strings.Join(names, ", "))
+}
+
+func orList(words []string) string {
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}

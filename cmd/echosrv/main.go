@@ -1,0 +1,105 @@
+// Command echosrv serves the framed echo protocol with a network engine of the user's choice.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"echosrv/backends"
+	"echosrv/backends/all"
+	"echosrv/backends/server"
+	"echosrv/backends/server/serverflag"
+)
+
+// The exit statuses. A stop by a signal that cut nothing off is exitOK.
+const (
+	exitOK      = 0
+	exitFailure = 1 // the machine or the engine would not: port in use, engine not available here
+	exitUsage   = 2 // the command line is wrong
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args, os.Stdout, os.Stderr))
+}
+
+// command is what the subcommands share.
+type command struct {
+	table  []backends.Engine
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// run is the whole program; it returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd := &command{table: all.Engines(), stdout: stdout, stderr: stderr}
+	err := cmd.app().RunContext(ctx, args)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "echosrv: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	if errors.Is(err, server.ErrUsage) {
+		fmt.Fprintln(stderr, "Run 'echosrv --help' for usage.")
+		return exitUsage
+	}
+	return exitFailure
+}
+
+const description = `echosrv answers every DATA_SEND packet with the same payload as DATA_ECHO. How it waits for
+many connections at once is the engine's business: choose one with --backend and see
+"echosrv backends" for what there is. When it listens it prints one line on standard output.
+SIGINT and SIGTERM stop it: clients are asked to finish, then it exits with status 0. A second
+signal ends it at once.
+
+Examples:
+  echosrv                                              the default engine on 127.0.0.1:7000
+  echosrv --backend goroutine --listen 127.0.0.1:0     another engine, on a free port
+  echosrv --backend epoll:trigger=edge --threads 2     an engine's own option, and two loops
+  echosrv --cpus 0-1 --overflow drop --log-format json confined to two CPUs`
+
+func (cmd *command) app() *cli.App {
+	return &cli.App{
+		Name:                  "echosrv",
+		Usage:                 "a framed echo server with a choice of network engines",
+		UsageText:             "echosrv [options]\nechosrv backends",
+		Description:           description,
+		Version:               version(),
+		Flags:                 serverflag.Flags(),
+		Action:                cmd.serve,
+		Commands:              []*cli.Command{cmd.backendsCommand()},
+		HideHelpCommand:       true,
+		Writer:                cmd.stdout,
+		ErrWriter:             cmd.stderr,
+		OnUsageError:          onUsageError,
+		ExitErrHandler:        func(*cli.Context, error) {},
+		CustomAppHelpTemplate: helpTemplate,
+	}
+}
+
+// onUsageError keeps the command-line package from printing its help in front of the error, and says it in
+// the form that flags are written in.
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	text := strings.Replace(err.Error(), "for flag -", "for flag --", 1)
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		text = fmt.Sprintf("unknown flag --%s", strings.TrimLeft(name, "-"))
+		if near := cli.SuggestFlag(c.Command.Flags, name, false); near != "" {
+			text += fmt.Sprintf("; did you mean %s?", near)
+		}
+	} else if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+		text = fmt.Sprintf("the flag --%s needs a value", strings.TrimLeft(name, "-"))
+	}
+	return server.Usage(errors.New(text))
+}
+
+// noArguments refuses what stands on the command line besides flags.
+func noArguments(c *cli.Context) error {
+	if c.Args().Present() {
+		return server.Usage(fmt.Errorf("unexpected argument %q: %s takes only flags", c.Args().First(), c.App.Name))
+	}
+	return nil
+}
