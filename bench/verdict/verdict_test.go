@@ -1,0 +1,160 @@
+package verdict
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"echosrv/bench/result"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// competitor is a made-up contestant: what it costs, and how its runs are spoilt.
+type competitor struct {
+	name  string
+	cost  float64
+	spoil func(*result.Run)
+}
+
+// file makes a file in which the machine is up to 30 % slower in some rounds, for all alike.
+func file(rounds int, cs ...competitor) *result.File {
+	random := rand.New(rand.NewPCG(1, 1))
+	f := &result.File{Schema: result.Schema, Baseline: cs[0].name, Rounds: rounds, Cells: []result.Cell{{Name: "cell", Connections: 1}}}
+	for _, c := range cs {
+		f.Contestants = append(f.Contestants, result.Contestant{Name: c.name, Spec: c.name, Threads: 1, GOMAXPROCS: 2, MaxPacket: 10})
+	}
+	for round := range rounds {
+		common := 1 + 0.3*random.Float64()
+		for i, c := range cs {
+			response := hdrhistogram.New(1, int64(time.Minute), 3)
+			response.RecordValue(int64(c.cost * 10))
+			const packets = 100_000
+			r := result.Run{
+				Contestant: i, Round: round, Order: len(f.Runs), Window: time.Second, Packets: packets,
+				Server: result.Usage{Known: true, CPU: time.Duration(packets * c.cost * common * (1 + 0.01*random.NormFloat64())), RSS: 1 << 20},
+				Client: result.Usage{Known: true, CPU: time.Second / 2, Threads: []time.Duration{time.Second / 2}},
+				Host:   result.Host{Known: true}, Response: result.NewHistogram(response),
+			}
+			if c.spoil != nil {
+				c.spoil(&r)
+			}
+			f.Runs = append(f.Runs, r)
+		}
+	}
+	return f
+}
+
+func row(t *testing.T, b Board, name string) Row {
+	t.Helper()
+	for _, r := range b.Rows {
+		if r.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("no row for %q", name)
+	return Row{}
+}
+
+func TestRatioIsPairedByRound(t *testing.T) {
+	b := Judge(file(8, competitor{name: "base", cost: 1000}, competitor{name: "same", cost: 1000}, competitor{name: "dear", cost: 1100}), 0)
+	if r := row(t, b, "same"); r.CostRatio.Differs {
+		t.Errorf("equals were told apart: %+v", r.CostRatio)
+	}
+	r := row(t, b, "dear")
+	if !r.CostRatio.Differs || math.Abs(r.CostRatio.Ratio.Ratio-1.1) > 0.02 {
+		t.Errorf("10 %% under a machine that varies by 30 %% were not found: %+v", r.CostRatio)
+	}
+	if r.Cheapest || !row(t, b, "base").Cheapest || !row(t, b, "same").Cheapest {
+		t.Error("the two cheapest must be marked together, and nobody else")
+	}
+	if b.Least > 0.05 || b.Least <= 0 {
+		t.Errorf("the least detectable difference is %v", b.Least)
+	}
+	if b.Rows[2].Name != "dear" {
+		t.Errorf("rows are not by cost: %q is third of three", b.Rows[2].Name)
+	}
+}
+
+func TestNobodyIsMarkedAmongEquals(t *testing.T) {
+	b := Judge(file(8, competitor{name: "a", cost: 1000}, competitor{name: "b", cost: 1000}), 0)
+	for _, r := range b.Rows {
+		if r.Cheapest || r.Fastest {
+			t.Errorf("%s is marked, and there is no difference", r.Name)
+		}
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	tests := []struct {
+		want  Verdict
+		why   string
+		spoil func(*result.Run)
+	}{
+		{OK, "", func(r *result.Run) {}},
+		{ClientBound, "99 %", func(r *result.Run) { r.Client.Threads[0] = 990 * time.Millisecond }},
+		{HostBound, "hypervisor", func(r *result.Run) { r.Host.Stolen = 0.1 }},
+		{HostBound, "other processes", func(r *result.Run) { r.Host.Other = 0.1 }},
+		{NotSustained, "500 packets", func(r *result.Run) { r.NotSustained, r.Backlog = true, 500 }},
+		{Invalid, "a wrong byte", func(r *result.Run) { r.Invalid = "a wrong byte" }},
+		{Invalid, "3 echoes", func(r *result.Run) { r.Mismatches = 3 }},
+		{Invalid, "port in use", func(r *result.Run) { r.Failed = "port in use" }},
+		{Invalid, "1 of 8", func(r *result.Run) {
+			if r.Round == 5 {
+				r.Invalid = "once"
+			}
+		}},
+	}
+	for _, test := range tests {
+		b := Judge(file(8, competitor{name: "base", cost: 1000}, competitor{"x", 900, test.spoil}), 0)
+		r := row(t, b, "x")
+		if r.Verdict != test.want || !strings.Contains(r.Why, test.why) {
+			t.Errorf("verdict %s (%s), want %s (%s)", r.Verdict, r.Why, test.want, test.why)
+		}
+		if r.Cheapest && (test.want == Invalid || test.want == NotSustained) {
+			t.Errorf("a row that is %s was marked as the cheapest", test.want)
+		}
+	}
+}
+
+func TestThroughputIsNotRankedWhenTheClientIsTheLimit(t *testing.T) {
+	slower := func(r *result.Run) { r.Packets /= 2 }
+	spoilt := func(r *result.Run) { slower(r); r.Client.Threads[0] = time.Second }
+	noisy := func(r *result.Run) { r.Packets += uint64(r.Round) }
+	if b := Judge(file(8, competitor{"base", 1000, noisy}, competitor{"x", 900, slower}), 0); !row(t, b, "base").Fastest {
+		t.Error("the faster of two sound rows must be marked")
+	}
+	if b := Judge(file(8, competitor{"base", 1000, noisy}, competitor{"x", 900, spoilt}), 0); row(t, b, "base").Fastest {
+		t.Error("nobody may be marked as the fastest when the client limited somebody")
+	}
+}
+
+func TestPercentilesOfUnsustainedRatesAreNotGiven(t *testing.T) {
+	b := Judge(file(8, competitor{"base", 1000, func(r *result.Run) { r.NotSustained = true }}), 0)
+	if r := row(t, b, "base"); !math.IsNaN(r.P99.Median) || r.Response != nil {
+		t.Errorf("p99 is %v", r.P99.Median)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	f := file(3, competitor{name: "a", cost: 1}, competitor{name: "b", cost: 1})
+	f.Contestants[1].Threads = 2
+	got := strings.Join(Judge(f, 0).Warnings, "\n")
+	for _, want := range []string{"differ in threads (1 and 2)", "With 3 rounds"} {
+		if !strings.Contains(got, want) && !strings.Contains(got, strings.ReplaceAll(want, "1 and 2", "2 and 1")) {
+			t.Errorf("no warning %q in %q", want, got)
+		}
+	}
+}
+
+func TestEmptyAndDamagedFiles(t *testing.T) {
+	f := file(2, competitor{name: "a", cost: 1})
+	f.Runs[0].Round = math.MaxInt
+	Judge(f, 0)
+	f.Runs = nil
+	if r := Judge(f, 0).Rows[0]; r.Verdict != Invalid {
+		t.Errorf("a contestant without a run is %s", r.Verdict)
+	}
+}
