@@ -4,6 +4,7 @@ package all
 import (
 	"echosrv/backends"
 	"echosrv/backends/epoll"
+	"echosrv/backends/evio"
 	"echosrv/backends/goroutine"
 )
 
@@ -13,5 +14,6 @@ func Engines() []backends.Engine {
 	return []backends.Engine{
 		goroutine.Engine(),
 		epoll.Engine(),
+		evio.Engine(),
 	}
 }
