@@ -73,7 +73,10 @@ func ParseError(payload []byte) (*Violation, error) {
 // AppendGoAway appends a GOAWAY packet. The time until the server closes is sent in whole milliseconds,
 // rounded up, and held to what 32 bits can carry (49 days).
 func AppendGoAway(dst []byte, untilClose time.Duration) []byte {
-	ms := (max(untilClose, 0) + time.Millisecond - 1) / time.Millisecond
+	ms := max(untilClose, 0) / time.Millisecond
+	if untilClose > ms*time.Millisecond {
+		ms++
+	}
 	dst = appendHeader(dst, GoAway, 4)
 	return binary.BigEndian.AppendUint32(dst, uint32(min(ms, math.MaxUint32)))
 }

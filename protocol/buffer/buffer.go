@@ -7,7 +7,7 @@ import "sync/atomic"
 type Buffer struct {
 	data  []byte
 	refs  atomic.Int32
-	class int // -1: not pooled
+	class int
 	pool  *Pool
 	next  *Buffer // in the pool's free list
 	trace trace
@@ -35,11 +35,8 @@ func (b *Buffer) Release() {
 	if refs < 0 {
 		panic("buffer: Release of a buffer that nobody holds")
 	}
-	p := b.pool
-	p.tracer.returned(b)
-	p.inUse.Add(-1)
-	p.inUseBytes.Add(-int64(len(b.data)))
-	p.put(b)
+	b.pool.tracer.returned(b)
+	b.pool.giveBack(b)
 }
 
 // Refs is the number of references, for tests and for those who ask whether they hold the only one.

@@ -91,7 +91,7 @@ func (q *Queue) BelowHalf(l *Limits) bool {
 	return q.packets == 0 || q.bytes < l.Bytes/2 && int(q.packets) < (l.Packets+1)/2
 }
 
-// Push adds the packet at b[off:off+n] and takes over the caller's reference to b.
+// Push adds the packet at b[off:off+n], which must not be empty, and takes over the caller's reference to b.
 func (q *Queue) Push(b *Buffer, off, n int) {
 	*q.grow() = piece{buf: b, off: int32(off), n: int32(n), last: true}
 	q.room = 0
@@ -102,7 +102,7 @@ func (q *Queue) Push(b *Buffer, off, n int) {
 // copyBlock is the size of the buffers that copies are collected in.
 const copyBlock = 64 << 10
 
-// PushCopy adds a packet whose bytes stay the caller's. Small packets share buffers; hint is the number of
+// PushCopy adds a packet, which must not be empty, whose bytes stay the caller's. Small packets share buffers; hint is the number of
 // bytes, this packet's included, that the caller is about to add, so that a buffer of the right size is
 // taken at once.
 func (q *Queue) PushCopy(p *Pool, packet []byte, hint int) {
