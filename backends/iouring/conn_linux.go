@@ -1,0 +1,178 @@
+package iouring
+
+import (
+	"fmt"
+	"time"
+
+	"echosrv/backends"
+	"echosrv/backends/internal/sock"
+	"echosrv/backends/internal/timer"
+
+	"golang.org/x/sys/unix"
+)
+
+// conn is one connection, in a slot of its loop's table. It is 48 bytes, and with its session all that an
+// idle connection costs this process.
+type conn struct {
+	session    backends.Session // nil: closing, or the slot is free
+	ticket     timer.Ticket
+	fd         int32
+	slot       uint32
+	generation uint32
+	state      state
+}
+
+// state is a set of what holds for a connection.
+type state uint16
+
+const (
+	receiving  state = 1 << iota // a receive is under way
+	cancelling                   // and has been told to end
+	polling                      // waiting until the socket can be written again
+	sending                      // a send was prepared and its outcome is not yet known
+	ended                        // our output was shut down
+	told                         // asked to finish, as the loop is draining
+	closing                      // to be closed when nothing is under way any more
+)
+
+func (c *conn) is(any state) bool { return c.state&any != 0 }
+
+func (c *conn) key(k kind) key { return makeKey(k, c.generation, c.slot) }
+
+// RemoteAddr implements backends.Peer.
+func (c *conn) RemoteAddr() string { return sock.RemoteAddr(int(c.fd)) }
+
+// table holds the connections of a loop. Slots are made in blocks that never move, and used again.
+type table struct {
+	blocks []*[blockSlots]conn
+	free   []uint32
+	open   int
+}
+
+const blockSlots = 64
+
+func (t *table) add(fd int) *conn {
+	if len(t.free) == 0 {
+		t.grow()
+	}
+	slot := t.free[len(t.free)-1]
+	t.free = t.free[:len(t.free)-1]
+	t.open++
+	c := t.at(slot)
+	*c = conn{fd: int32(fd), slot: slot, generation: c.generation}
+	return c
+}
+
+func (t *table) grow() {
+	first := uint32(len(t.blocks) * blockSlots)
+	t.blocks = append(t.blocks, new([blockSlots]conn))
+	for i := uint32(blockSlots); i > 0; i-- {
+		t.free = append(t.free, first+i-1)
+	}
+}
+
+func (t *table) at(slot uint32) *conn { return &t.blocks[slot/blockSlots][slot%blockSlots] }
+
+// find is the connection that a completion is for; nil if it has gone.
+func (t *table) find(k key) *conn {
+	if c := t.at(k.slot()); c.generation&generationMask == k.generation() {
+		return c
+	}
+	return nil
+}
+
+func (t *table) remove(c *conn) {
+	*c = conn{slot: c.slot, generation: c.generation + 1}
+	t.free = append(t.free, c.slot)
+	t.open--
+}
+
+// all calls f for every connection that is open and not closing.
+func (t *table) all(f func(*conn)) {
+	for _, b := range t.blocks {
+		for i := range b {
+			if b[i].session != nil {
+				f(&b[i])
+			}
+		}
+	}
+}
+
+// opened begins the life of an accepted connection.
+func (l *loop) opened(now time.Duration, fd int) {
+	c := l.conns.add(fd)
+	c.session = l.config.Open(now, c)
+	if c.session == nil {
+		unix.Close(fd)
+		l.conns.remove(c)
+		return
+	}
+	l.settle(now, c)
+}
+
+// settle does what the session wants after a call; see backends.Session. While a send is under way there
+// is nothing to do: its outcome ends here again.
+func (l *loop) settle(now time.Duration, c *conn) {
+	if c.is(sending | closing) {
+		return
+	}
+	s := c.session
+	if l.draining || l.stopping {
+		if l.stopping {
+			l.drop(c, backends.ErrStopped)
+			return
+		}
+		if !c.is(told) {
+			c.state |= told
+			s.Drain(now)
+		}
+	}
+	if s.Queued() > 0 {
+		if !c.is(polling) {
+			l.write(c, nil, noBuffer)
+			return
+		}
+	} else if s.Ending() && !c.is(ended) && !s.Done() {
+		c.state |= ended
+		if err := sock.ShutdownWrite(int(c.fd)); err != nil {
+			l.drop(c, reset(err))
+			return
+		}
+	}
+	if s.Done() {
+		l.drop(c, nil)
+		return
+	}
+	l.read(c, s.Reading())
+	if d := s.Deadline(); c.ticket.Wants(d) {
+		c.ticket = timer.Ticket(d)
+		l.timers.Add(d, uint64(c.key(0)))
+	}
+}
+
+// drop ends a session, and its connection as soon as the kernel has nothing of it under way: closing the
+// socket before would leave it open until then, as every request holds a reference.
+func (l *loop) drop(c *conn, reason error) {
+	c.session.Close(reason)
+	c.session = nil
+	c.state |= closing
+	if c.is(receiving) && !c.is(cancelling) {
+		c.state |= cancelling
+		l.ring.sqe().cancel(c.key(recvKind))
+	}
+	if c.is(polling) {
+		l.ring.sqe().cancel(c.key(pollKind))
+	}
+	l.release(c)
+}
+
+// release closes the socket of a connection that is closing, unless something is still under way.
+func (l *loop) release(c *conn) {
+	if c.is(closing) && !c.is(receiving|polling|sending) {
+		unix.Close(int(c.fd))
+		l.conns.remove(c)
+	}
+}
+
+// reset is the reason for a close after a failed call.
+func reset(cause error) error { return fmt.Errorf("%w: %w", backends.ErrReset, cause) }

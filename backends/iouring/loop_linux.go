@@ -1,0 +1,232 @@
+package iouring
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"echosrv/backends"
+	"echosrv/backends/internal/sock"
+	"echosrv/backends/internal/timer"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop is one thread with its ring, its listening socket and the connections accepted from it.
+type loop struct {
+	config *backends.Config
+	cpu    int // to be pinned to; -1: none
+
+	ring    *ring
+	buffers *buffers
+	waker   *sock.Waker
+	accepting
+	conns  table
+	timers timer.Heap
+
+	batch      []cqe // the completions of this turn
+	waiting    []cqe // those that must wait for the outcome of a send, and come first in the next turn
+	spareBatch []cqe
+	sends      []send // prepared since the outcomes were last looked at
+	spareSends []send
+	starved    []key // connections to be read again once there are buffers
+	spareKeys  []key
+	vectors    []*sock.Vector
+
+	// asked is what other goroutines ask for, before they wake the loop.
+	asked    struct{ drain, stop atomic.Bool }
+	draining bool
+	stopping bool
+}
+
+// Sizes of the queues. A turn has some 20 completions, the number that the kernel works out in one go, and
+// as many sends; small queues stay in the cache. More requests than fit are submitted in between, and more
+// completions wait in the kernel, so these are no limits.
+const (
+	requestSlots    = 256
+	completionSlots = 4096
+)
+
+// newLoop makes a loop that owns listener.
+func newLoop(config *backends.Config, listener *sock.Listener, index int) (*loop, error) {
+	l := &loop{config: config, cpu: -1}
+	l.listener = listener
+	if n := len(config.CPUs); n > 0 {
+		l.cpu = config.CPUs[index%n]
+	}
+	var err error
+	if l.ring, err = newRing(requestSlots, completionSlots); err != nil {
+		return l, err
+	}
+	if l.buffers, err = newBuffers(l.ring, bufferCount(config.Options), config.Options.Bytes("buffer")); err != nil {
+		return l, err
+	}
+	if l.waker, err = sock.NewWaker(); err != nil {
+		return l, err
+	}
+	l.reserve, err = sock.NewReserve()
+	return l, err
+}
+
+// free gives back what the loop has, apart from connections.
+func (l *loop) free() {
+	if l.listener != nil {
+		l.listener.Close()
+		l.listener = nil
+	}
+	if l.ring != nil {
+		l.ring.close()
+	}
+	if l.buffers != nil {
+		l.buffers.close()
+	}
+	if l.waker != nil {
+		l.waker.Close()
+	}
+	if l.reserve != nil {
+		l.reserve.Close()
+	}
+}
+
+// run serves until the loop is stopped, or drained and without connections. Its thread is its own and ends
+// with it, so that neither the ring nor the CPU it is pinned to is left to another goroutine.
+func (l *loop) run() error {
+	runtime.LockOSThread()
+	defer l.free()
+	if l.cpu >= 0 {
+		if err := sock.PinThread(l.cpu); err != nil {
+			return fmt.Errorf("can't run on CPU %d: %w", l.cpu, err)
+		}
+	}
+	if err := l.ring.enable(); err != nil {
+		return err
+	}
+	l.ring.sqe().pollReadable(l.waker.FD, makeKey(wakeKind, 0, 0))
+	l.accept()
+	for !l.finished() {
+		if err := l.turn(); err != nil {
+			l.abandon()
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loop) finished() bool {
+	return (l.draining || l.stopping) && l.conns.open == 0 && l.listener == nil
+}
+
+// turn is one round: hand over what was prepared, see what happened, and prepare what follows from it.
+//
+// The order matters. First the outcomes of sends, so that no session waits for one; now every session may
+// be called, for what is due and for what other goroutines asked; then arrivals, those that had to wait
+// before those that are new.
+func (l *loop) turn() (err error) {
+	l.enter()
+	if l.batch, err = l.ring.completions(l.batch[:0]); err != nil {
+		return err
+	}
+	now := backends.Now()
+	l.outcomes(now, l.batch)
+	l.expire(now)
+	l.obey(now)
+	if len(l.starved) > 0 {
+		l.feed(now)
+	}
+	if len(l.waiting) > 0 {
+		waiting := l.waiting
+		l.waiting = l.spareBatch[:0]
+		for _, e := range waiting {
+			l.received(now, e)
+		}
+		l.spareBatch = waiting
+	}
+	for _, e := range l.batch {
+		l.dispatch(now, e)
+	}
+	return nil
+}
+
+// enter calls the kernel. It waits there only if nothing is left to be done here: the outcome of a send
+// must be looked at soon, as it may end a session or set a deadline.
+func (l *loop) enter() {
+	l.buffers.publish()
+	if len(l.sends)+len(l.waiting)+len(l.starved) > 0 {
+		l.ring.collect()
+		return
+	}
+	next := l.timers.Next()
+	if next == 0 {
+		l.ring.wait(-1)
+		return
+	}
+	l.ring.wait(max(next-backends.Now(), 0))
+}
+
+func (l *loop) dispatch(now time.Duration, e cqe) {
+	switch key(e.userData).kind() {
+	case recvKind:
+		l.received(now, e)
+	case pollKind:
+		l.writable(now, e)
+	case acceptKind:
+		l.accepted(now, e)
+	case wakeKind:
+		l.waker.Clear()
+		if e.flags&cqeMore == 0 {
+			l.ring.sqe().pollReadable(l.waker.FD, makeKey(wakeKind, 0, 0))
+		}
+	}
+}
+
+// expire calls the sessions whose time has come.
+func (l *loop) expire(now time.Duration) {
+	for {
+		due, at, ok := l.timers.Due(now)
+		if !ok {
+			return
+		}
+		k := key(due)
+		if k.kind() == acceptKind {
+			l.accept()
+			continue
+		}
+		c := l.conns.find(k)
+		if c == nil || c.session == nil || time.Duration(c.ticket) != at {
+			continue
+		}
+		c.ticket = 0
+		if c.is(sending) {
+			continue // the outcome comes to settle, which files the deadline again
+		}
+		if d := c.session.Deadline(); d != 0 && d <= now {
+			c.session.Expire(now)
+		}
+		l.settle(now, c)
+	}
+}
+
+// obey does what other goroutines asked for: settle then tells or drops each session, at once or when the
+// outcome of its send is known.
+func (l *loop) obey(now time.Duration) {
+	drain, stop := l.asked.drain.Load(), l.asked.stop.Load()
+	if drain == l.draining && stop == l.stopping {
+		return
+	}
+	l.draining, l.stopping = drain, stop
+	l.stopAccepting()
+	l.conns.all(func(c *conn) { l.settle(now, c) })
+}
+
+// abandon closes everything at once after a failure of the ring.
+func (l *loop) abandon() {
+	l.conns.all(func(c *conn) { c.session.Close(backends.ErrStopped) })
+	for _, b := range l.conns.blocks {
+		for i := range b {
+			if b[i].session != nil || b[i].is(closing) {
+				unix.Close(int(b[i].fd))
+			}
+		}
+	}
+}
