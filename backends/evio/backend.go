@@ -76,6 +76,7 @@ type backend struct {
 	conns    map[uint64]*conn // those that may be woken
 	lastKey  uint64
 	draining bool
+	loops    map[*byte]*loop // by the first byte of their read buffers
 }
 
 // newBackend has the library listen, and holds it in its first callback until Serve is called.
@@ -86,6 +87,7 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 		run:    make(chan bool, 1),
 		ended:  make(chan struct{}),
 		conns:  map[uint64]*conn{},
+		loops:  map[*byte]*loop{},
 	}
 	listening := make(chan net.Addr, 1)
 	events := b.events(func(addr net.Addr) { listening <- addr })

@@ -16,6 +16,7 @@ type conn struct {
 	sock    lib.Conn
 	key     uint64
 	session backends.Session // nil if it was refused
+	loop    *loop            // nil until the first bytes have come
 	ticket  timer.Ticket
 	flushed bool  // the library is known to hold no output of this connection
 	drained bool  // Session.Drain was called

@@ -9,6 +9,23 @@ import (
 	"echosrv/backends"
 )
 
+// loop is what the connections of one loop of the library share.
+type loop struct {
+	scratch []byte
+}
+
+// loopOf finds the loop that in was read by. The library doesn't tell, but each loop has one read buffer.
+func (b *backend) loopOf(in []byte) *loop {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.loops[&in[0]]
+	if l == nil {
+		l = new(loop)
+		b.loops[&in[0]] = l
+	}
+	return l
+}
+
 // events are the callbacks of the library. Each runs on the loop of its connection, but for Serving, and
 // but for Closed when the server ends: then no loop runs any more. listening is told the address.
 func (b *backend) events(listening func(net.Addr)) lib.Events {

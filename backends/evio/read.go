@@ -21,6 +21,9 @@ func (b *backend) data(sock lib.Conn, in []byte) ([]byte, lib.Action) {
 		return c.woken()
 	}
 	c.flushed = true // or the library would not have read
+	if c.loop == nil {
+		c.loop = b.loopOf(in)
+	}
 	now := backends.Now()
 	return c.settle(now, c.session.Receive(now, in))
 }

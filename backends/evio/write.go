@@ -3,25 +3,25 @@ package evio
 import "time"
 
 // gather gives what is to be written: what is pending, then the reply. The library copies it before the
-// connection is served again. Without anything pending, which is the rule, it is the reply itself.
+// loop goes on. Without anything pending, which is the rule, it is the reply itself.
 func (c *conn) gather(now time.Duration, reply []byte) []byte {
 	out := reply
 	if c.session.Queued() > 0 {
-		out = append(c.pending(nil), reply...)
+		out = append(c.copyQueued(nil), reply...)
 	}
 	if len(out) > 0 {
 		c.session.Sent(now, len(out), reply)
 	}
 	for c.session.Queued() > 0 { // Sent may have led to more
 		before := len(out)
-		out = c.pending(out[:before:before])
+		out = c.copyQueued(out)
 		c.session.Sent(now, len(out)-before, nil)
 	}
 	return out
 }
 
-// pending appends a copy of all that is queued to out.
-func (c *conn) pending(out []byte) []byte {
+// copyQueued gives out and all that is queued, in memory that is good until the loop's next callback.
+func (c *conn) copyQueued(out []byte) []byte {
 	queued, size := c.session.Queued(), 0
 	var pieces [][]byte
 	for room := 16; size < queued; room *= 4 {
@@ -30,9 +30,25 @@ func (c *conn) pending(out []byte) []byte {
 			size += len(p)
 		}
 	}
-	out = append(make([]byte, 0, len(out)+queued), out...)
+	all := c.scratch(len(out) + queued)
+	all = append(all, out...)
 	for _, p := range pieces {
-		out = append(out, p...)
+		all = append(all, p...)
 	}
-	return out
+	return all
+}
+
+// maxScratch is the most memory that a loop keeps to put output together in, in bytes. It has room for
+// the rest of a read behind a packet of 1 MiB.
+const maxScratch = 1<<20 + 128<<10
+
+// scratch is an empty slice with room for size bytes and, if it is the loop's, for another read.
+func (c *conn) scratch(size int) []byte {
+	if c.loop == nil || size > maxScratch {
+		return make([]byte, 0, size)
+	}
+	if cap(c.loop.scratch) < size {
+		c.loop.scratch = make([]byte, 0, min(2*size, maxScratch))
+	}
+	return c.loop.scratch
 }
