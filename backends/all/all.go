@@ -6,6 +6,7 @@ import (
 	"echosrv/backends/epoll"
 	"echosrv/backends/evio"
 	"echosrv/backends/goroutine"
+	"echosrv/backends/iouring"
 )
 
 // Engines are all there are, in the order in which they are listed. Those that can't run on this machine
@@ -14,6 +15,8 @@ func Engines() []backends.Engine {
 	return []backends.Engine{
 		goroutine.Engine(),
 		epoll.Engine(),
+		iouring.Engine(),
+		evio.Engine(),
 		evio.Engine(),
 	}
 }
