@@ -17,6 +17,5 @@ func Engines() []backends.Engine {
 		epoll.Engine(),
 		iouring.Engine(),
 		evio.Engine(),
-		evio.Engine(),
 	}
 }
