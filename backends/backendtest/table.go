@@ -1,0 +1,4 @@
+package backendtest
+
+func (s *Suite) isChild() bool { return false }
+func (s *Suite) child(T)       {}
