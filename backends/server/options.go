@@ -72,6 +72,13 @@ type plan struct {
 	threads int // 0: the engine's default, which depends on the CPUs that the process is confined to
 }
 
+// Check says everything that is wrong with the options, given the engines there are; nil: nothing. It does
+// not ask the machine, so a port may still be taken. An empty Backend is replaced by the default's name.
+func (o *Options) Check(table []backends.Engine) error {
+	_, err := o.plan(table)
+	return err
+}
+
 // plan checks the options as a whole and names everything that is wrong with them.
 func (o *Options) plan(table []backends.Engine) (plan, error) {
 	if o.Backend == "" {
@@ -88,6 +95,7 @@ func (o *Options) plan(table []backends.Engine) (plan, error) {
 	if err := o.Session.Check(); err != nil {
 		wrong = append(wrong, err)
 	}
+	wrong = append(wrong, checkTimes(&o.Session))
 	if len(o.CPUs) > 0 && runtime.GOOS != "linux" {
 		wrong = append(wrong, fmt.Errorf("cpus=%s: only Linux lets a process choose", FormatCPUs(o.CPUs)))
 	}

@@ -32,7 +32,9 @@ import (
 
 // Server is one serving process. Its methods may be called from any goroutine.
 type Server struct {
+	mu       sync.Mutex // guards options
 	options  Options
+	table    []backends.Engine
 	engine   backends.Engine
 	threads  int
 	procs    int
@@ -55,7 +57,7 @@ func New(o Options, table []backends.Engine, logs io.Writer) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, engine: p.spec.Engine, level: new(slog.LevelVar), began: time.Now()}
+	s := &Server{options: o, table: table, engine: p.spec.Engine, level: new(slog.LevelVar), began: time.Now()}
 	s.level.Set(o.LogLevel)
 	s.log = newLog(logs, o.LogFormat, s.level)
 	if err := available(s.engine); err != nil {
@@ -131,12 +133,13 @@ func (s *Server) Service() *session.Service { return s.service }
 // ListenLine says in one line, in words of the form key=value, what runs and where. Address has the port
 // that the kernel chose, if it was left the choice.
 func (s *Server) ListenLine() string {
+	o := s.Options()
 	cpus := "any"
-	if len(s.options.CPUs) > 0 {
-		cpus = FormatCPUs(s.options.CPUs)
+	if len(o.CPUs) > 0 {
+		cpus = FormatCPUs(o.CPUs)
 	}
 	return fmt.Sprintf("listening address=%s engine=%s threads=%d gomaxprocs=%d cpus=%s max-packet=%s",
-		s.Addr(), s.options.Backend, s.threads, s.procs, cpus, backends.FormatBytes(s.options.Session.MaxPayload))
+		s.Addr(), o.Backend, s.threads, s.procs, cpus, backends.FormatBytes(o.Session.MaxPayload))
 }
 
 // drainSlack is what a drain may take beyond its timeouts before the server stops waiting: engines call

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"echosrv/backends"
 	"echosrv/protocol"
@@ -29,6 +30,7 @@ type Setting struct {
 const (
 	groupService = "Service"
 	groupLimits  = "Limits"
+	groupTimes   = "Times"
 	groupLog     = "Log"
 )
 
@@ -37,7 +39,7 @@ const maxProcs = 2 * backends.MaxThreads
 
 // Settings are all there are, in the order of help texts.
 func Settings() []Setting {
-	return slices.Concat(serviceSettings(), limitSettings(), logSettings())
+	return slices.Concat(serviceSettings(), limitSettings(), timeSettings(), logSettings())
 }
 
 func serviceSettings() []Setting {
@@ -65,6 +67,21 @@ func limitSettings() []Setting {
 			In: func(o *Options) Value { return intValue{&o.Session.Outbox.Packets, 1, session.MaxOutboxPackets} }},
 		{Name: "overflow", Group: groupLimits, Live: true, Help: "when the outbox is full: " + orList(buffer.Policies) + " (stop reading, discard the newest, disconnect)",
 			In: func(o *Options) Value { return policyValue{&o.Session.Outbox.Policy} }},
+	}
+}
+
+func timeSettings() []Setting {
+	duration := func(name, help string, in func(*session.Settings) *time.Duration) Setting {
+		return Setting{Name: name, Group: groupTimes, Live: true, Help: help + "; 0s: no limit",
+			In: func(o *Options) Value { return durationValue{in(&o.Session), 0, maxDuration} }}
+	}
+	return []Setting{
+		duration("heartbeat", "silence after which a peer is sent a PING", func(s *session.Settings) *time.Duration { return &s.Heartbeat }),
+		duration("idle-timeout", "silence after which a peer is disconnected", func(s *session.Settings) *time.Duration { return &s.IdleTimeout }),
+		duration("packet-timeout", "time from the first byte of a packet to its last", func(s *session.Settings) *time.Duration { return &s.PacketTimeout }),
+		duration("write-timeout", "time in which a peer takes none of the replies that wait for it", func(s *session.Settings) *time.Duration { return &s.WriteTimeout }),
+		duration("linger", "time that a connection is still read, and its input thrown away, after an ERROR", func(s *session.Settings) *time.Duration { return &s.Linger }),
+		duration("drain-timeout", "time that clients have to finish when the server stops", func(s *session.Settings) *time.Duration { return &s.DrainTimeout }),
 	}
 }
 

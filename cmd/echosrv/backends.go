@@ -12,10 +12,11 @@ import (
 
 func (cmd *command) backendsCommand() *cli.Command {
 	return &cli.Command{
-		Name:         "backends",
-		Usage:        "list the engines: how they work, what they can do, their options, whether they run here",
-		UsageText:    "echosrv backends",
-		OnUsageError: onUsageError,
+		Name:               "backends",
+		Usage:              "list the engines: how they work, what they can do, their options, whether they run here",
+		UsageText:          "echosrv backends",
+		CustomHelpTemplate: subcommandTemplate,
+		OnUsageError:       onUsageError,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
 				return err

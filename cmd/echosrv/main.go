@@ -14,7 +14,6 @@ import (
 	"echosrv/backends"
 	"echosrv/backends/all"
 	"echosrv/backends/server"
-	"echosrv/backends/server/serverflag"
 )
 
 // The exit statuses. A stop by a signal that cut nothing off is exitOK.
@@ -54,24 +53,26 @@ const description = `echosrv answers every DATA_SEND packet with the same payloa
 many connections at once is the engine's business: choose one with --backend and see
 "echosrv backends" for what there is. When it listens it prints one line on standard output.
 SIGINT and SIGTERM stop it: clients are asked to finish, then it exits with status 0. A second
-signal ends it at once.
+signal ends it at once. SIGHUP reads the configuration again.
 
 Examples:
   echosrv                                              the default engine on 127.0.0.1:7000
   echosrv --backend goroutine --listen 127.0.0.1:0     another engine, on a free port
   echosrv --backend epoll:trigger=edge --threads 2     an engine's own option, and two loops
-  echosrv --cpus 0-1 --overflow drop --log-format json confined to two CPUs`
+  echosrv --cpus 0-1 --overflow drop --log-format json confined to two CPUs
+  echosrv config --threads 2 > echosrv.yaml            a configuration file to start from
+  echosrv --config echosrv.yaml                        serve as it says`
 
 func (cmd *command) app() *cli.App {
 	return &cli.App{
 		Name:                  "echosrv",
 		Usage:                 "a framed echo server with a choice of network engines",
-		UsageText:             "echosrv [options]\nechosrv backends",
+		UsageText:             "echosrv [options]\nechosrv backends\nechosrv config [options]",
 		Description:           description,
 		Version:               version(),
-		Flags:                 serverflag.Flags(),
+		Flags:                 flags(),
 		Action:                cmd.serve,
-		Commands:              []*cli.Command{cmd.backendsCommand()},
+		Commands:              []*cli.Command{cmd.backendsCommand(), cmd.configCommand()},
 		HideHelpCommand:       true,
 		Writer:                cmd.stdout,
 		ErrWriter:             cmd.stderr,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"echosrv/backends/server"
 	"echosrv/protocol"
 )
 
@@ -86,7 +87,10 @@ func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	c.cmd.Path, c.cmd.Err = path, nil
 	c.cmd.Dir = ts.Getenv("WORK")
-	c.cmd.Env = append(os.Environ(), "ECHOSRV_LOG_LEVEL="+ts.Getenv("ECHOSRV_LOG_LEVEL"))
+	c.cmd.Env = os.Environ()
+	for _, setting := range server.Settings() {
+		c.cmd.Env = append(c.cmd.Env, server.EnvName(setting.Name)+"="+ts.Getenv(server.EnvName(setting.Name)))
+	}
 	logFile, err := os.Create(c.log)
 	ts.Check(err)
 	defer logFile.Close()

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
 
 	"echosrv/backends/server"
-	"echosrv/backends/server/serverflag"
 )
 
 // serve runs a server until a signal ends it.
@@ -18,14 +18,15 @@ func (cmd *command) serve(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	options, err := serverflag.Options(c)
+	from := source(c)
+	options, _, err := from.Load()
 	if err != nil {
 		return err
 	}
 	// Signals are caught before the server says that it listens, as somebody may wait for that line only
-	// to end it.
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	// to send one.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, append(slices.Clone(reloadSignals), os.Interrupt, syscall.SIGTERM)...)
 	defer signal.Stop(signals)
 	s, err := server.New(options, cmd.table, cmd.stderr)
 	if err != nil {
@@ -37,20 +38,36 @@ func (cmd *command) serve(c *cli.Context) error {
 	}
 	ctx, cancel := context.WithCancel(c.Context)
 	defer cancel()
-	go obey(ctx, signals, s, cancel)
+	go obey(signals, s, from, cancel)
 	return s.Run(ctx)
 }
 
-// obey drains the server at the first signal and closes it at the second.
-func obey(ctx context.Context, signals <-chan os.Signal, s *server.Server, drain func()) {
-	select {
-	case sig := <-signals:
-		s.Log().Info("signal received: stopping; another one ends at once", "signal", sig.String())
-		drain()
-	case <-ctx.Done():
-		return
+// obey does what signals ask for, as long as the process lives: read the configuration again, drain at the
+// first request to stop, close at the second.
+func obey(signals <-chan os.Signal, s *server.Server, from server.Source, drain func()) {
+	stopping := false
+	for sig := range signals {
+		switch {
+		case slices.Contains(reloadSignals, sig):
+			reload(s, from)
+		case stopping:
+			s.Log().Warn("second signal: ending at once", "signal", sig.String())
+			s.Close()
+		default:
+			stopping = true
+			s.Log().Info("stopping; a second signal ends at once", "signal", sig.String())
+			drain()
+		}
 	}
-	sig := <-signals
-	s.Log().Warn("second signal received: ending at once", "signal", sig.String())
-	s.Close()
+}
+
+// reload puts the settings as they are now in force; if anything is wrong with them, nothing changes.
+func reload(s *server.Server, from server.Source) {
+	options, _, err := from.Load()
+	if err == nil {
+		_, err = s.Reconfigure(options)
+	}
+	if err != nil {
+		s.Log().Error("the configuration stays as it was", "error", err)
+	}
 }

@@ -23,24 +23,22 @@ func Flags(hidden ...string) []cli.Flag {
 	return flags
 }
 
-// Given returns the flags that were set on the command line, by name, as text for server.Options.Set.
+// Given returns the flags that were set on the command line, in front of a subcommand or behind it, by
+// name and as text for server.Options.Set.
 func Given(c *cli.Context) map[string]string {
 	given := map[string]string{}
-	for _, s := range server.Settings() {
-		if c.IsSet(s.Name) {
-			given[s.Name] = c.Generic(s.Name).(server.Value).String()
+	for _, level := range slices.Backward(c.Lineage()) {
+		for _, name := range level.LocalFlagNames() {
+			if value, ok := level.Generic(name).(server.Value); ok {
+				given[name] = value.String()
+			}
 		}
 	}
 	return given
 }
 
-// Options are the defaults changed by the flags that were given.
+// Options are the defaults changed by the flags that were given, and by nothing else.
 func Options(c *cli.Context) (server.Options, error) {
-	o := server.DefaultOptions()
-	for name, text := range Given(c) {
-		if err := o.Set(name, text); err != nil {
-			return o, err
-		}
-	}
-	return o, nil
+	o, _, err := server.Source{Flags: Given(c)}.Load()
+	return o, err
 }
