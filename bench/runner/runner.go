@@ -192,8 +192,10 @@ func (r *runner) calibrate(ctx context.Context) {
 // introduce records what a contestant announced, and that every process got the CPUs it was to get.
 func (r *runner) introduce(contestant int, s *Server) {
 	c := &r.file.Contestants[contestant]
-	c.Model, c.Library = s.Model, s.Library
-	c.Threads, c.GOMAXPROCS, c.MaxPacket = s.Threads, s.GOMAXPROCS, s.MaxPacket
+	if s.Engine != "" {
+		c.Model, c.Library = s.Model, s.Library
+		c.Threads, c.GOMAXPROCS, c.MaxPacket = s.Threads, s.GOMAXPROCS, s.MaxPacket
+	}
 	if r.met[contestant] {
 		return
 	}
