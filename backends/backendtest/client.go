@@ -24,6 +24,10 @@ func newClient(conn Conn, patience time.Duration) *client {
 	return &client{conn: conn, in: bufio.NewReaderSize(conn, 16<<10), patience: patience}
 }
 
+// errWrong is wrapped by the errors that say that the server sent something wrong, unlike those that say
+// that it sent nothing.
+var errWrong = errors.New("wrong")
+
 // must ends the check if there is an error.
 func must(t T, err error) {
 	t.Helper()
@@ -69,7 +73,7 @@ func (c *client) receive() (protocol.Packet, error) {
 	}
 	h := protocol.ParseHeader(head[:])
 	if err := h.CheckServer(protocol.DefaultMaxPayload); err != nil {
-		return protocol.Packet{}, fmt.Errorf("the server sent %x: %w", head, err)
+		return protocol.Packet{}, fmt.Errorf("%w: the server sent %x: %w", errWrong, head, err)
 	}
 	if cap(c.payload) < int(h.Length) {
 		c.payload = make([]byte, h.Length)
@@ -96,9 +100,9 @@ func (c *client) expect(k protocol.Kind, payload []byte) error {
 	case err != nil:
 		return fmt.Errorf("expected %s with %d bytes: %w", k, len(payload), err)
 	case p.Kind != k:
-		return fmt.Errorf("expected %s with %d bytes, got %s", k, len(payload), describe(p))
+		return fmt.Errorf("%w: expected %s with %d bytes, got %s", errWrong, k, len(payload), describe(p))
 	case !bytes.Equal(p.Payload, payload):
-		return fmt.Errorf("%s came back changed: sent %d bytes %x..., got %d bytes %x...", k, len(payload), short(payload), len(p.Payload), short(p.Payload))
+		return fmt.Errorf("%w: %s came back changed: sent %d bytes %x..., got %d bytes %x...", errWrong, k, len(payload), short(payload), len(p.Payload), short(p.Payload))
 	}
 	return nil
 }

@@ -24,8 +24,7 @@ type server struct {
 	once     sync.Once  // stop
 
 	mu      sync.Mutex
-	reasons []error  // why sessions ended: what the service reports
-	given   []error  // why sessions ended: what the engine said
+	reasons []error  // why sessions ended
 	faults  []string // breaches of the contract
 	refuse  bool     // Open returns nil
 }
@@ -41,8 +40,8 @@ func (s *Suite) start(t T, change func(*session.Settings)) *server {
 	return srv
 }
 
-// bind makes a server that listens but does not serve yet.
-func (s *Suite) bind(t T, change func(*session.Settings)) *server {
+// bind makes a server that listens but does not serve yet; also changes what the engine is given.
+func (s *Suite) bind(t T, change func(*session.Settings), also ...func(*backends.Config)) *server {
 	t.Helper()
 	srv := &server{suite: s, settings: session.DefaultSettings(), pool: buffer.NewPool(0)}
 	srv.settings.Linger = s.Patience
@@ -53,7 +52,11 @@ func (s *Suite) bind(t T, change func(*session.Settings)) *server {
 	if srv.service, err = session.NewService(srv.settings, srv.pool, srv); err != nil {
 		t.Fatalf("%v", err)
 	}
-	if srv.backend, err = s.Engine.New(srv.config("127.0.0.1:0")); err != nil {
+	cfg := srv.config("127.0.0.1:0")
+	for _, f := range also {
+		f(&cfg)
+	}
+	if srv.backend, err = s.Engine.New(cfg); err != nil {
 		t.Fatalf("New: %v", err)
 	}
 	return srv
@@ -81,6 +84,12 @@ func (srv *server) open(now time.Duration, peer backends.Peer) backends.Session 
 		return nil
 	}
 	return &watched{Session: srv.service.Open(now, peer), server: srv, peer: peer}
+}
+
+func (srv *server) setRefuse(yes bool) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.refuse = yes
 }
 
 // stop closes the server, if it still runs, and asks whether everything is gone.

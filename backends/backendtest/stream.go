@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"echosrv/protocol"
@@ -68,4 +69,17 @@ func (s stream) total() int {
 		n += protocol.HeaderSize + size
 	}
 	return n
+}
+
+// find is the number of the packet with these contents, from number from on; -1: there is none. Payloads
+// must have room for their number.
+func (s stream) find(payload []byte, from int) int {
+	if len(payload) < 8 {
+		return -1
+	}
+	i := binary.BigEndian.Uint64(payload)
+	if i < uint64(from) || i >= uint64(len(s.sizes)) || !bytes.Equal(payload, s.payload(int(i))) {
+		return -1
+	}
+	return int(i)
 }

@@ -16,6 +16,7 @@ package backendtest
 import (
 	"log/slog"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,11 +79,7 @@ type check struct {
 
 // checks are in the order in which they run: the simple ones first, as those that follow rest on them.
 func checks() []check {
-	var all []check
-	for _, subject := range [][]check{framing, violations, closing} {
-		all = append(all, subject...)
-	}
-	return all
+	return slices.Concat(framing, violations, closing, pressure, timers, crowd, stopping, sockets)
 }
 
 // Run runs every check.

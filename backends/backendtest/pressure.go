@@ -1,0 +1,281 @@
+package backendtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"echosrv/backends"
+	"echosrv/protocol"
+	"echosrv/protocol/buffer"
+	"echosrv/protocol/session"
+)
+
+var pressure = []check{
+	{name: "block: a client that never reads", run: checkBlock},
+	{name: "block: pausing and going on, many times", run: checkPauses},
+	{name: "drop: a client that never reads", run: checkDrop},
+	{name: "close: a client that never reads", run: checkOverflowClose},
+}
+
+const (
+	// flood is how much a client that does not read tries to send, in bytes.
+	flood = 48 << 20
+	// taken is how much of it a server that does not read either can have taken: what is in its outbox,
+	// and what the kernel holds, whose send buffers grow to 4 MiB and receive buffers to 6 MiB
+	// (tcp_wmem, tcp_rmem).
+	taken = 24 << 20
+	// smallOutbox is the outbox under pressure, in bytes.
+	smallOutbox = 256 << 10
+	// slack is what a server may hold beyond its outboxes: the replies to what it had read, and partial
+	// packets, with the rounding of their buffers.
+	slack = 2 << 20
+	// stall is how long a write must make no progress to be taken as blocked. On a machine so slow that
+	// this is wrong, a check sees less pressure; it does not fail.
+	stall = 300 * time.Millisecond
+)
+
+// pumped is what a client sent without reading.
+type pumped struct {
+	stream        // every packet that was begun
+	rest   []byte // what is missing of them
+}
+
+// pump sends packets, and reads nothing, until a write blocks, enough says so, or flood bytes are sent.
+// The error is that of a connection that broke.
+func (c *client) pump(seed uint64, size int, enough func() bool) (pumped, error) {
+	p := pumped{stream: stream{seed: seed}}
+	var chunk []byte
+	for total := 0; total < flood && !enough(); total += len(chunk) {
+		chunk = chunk[:0]
+		for len(chunk) < 64<<10 {
+			p.sizes = append(p.sizes, size)
+			chunk = p.append(chunk, len(p.sizes)-1)
+		}
+		p.rest = chunk
+		for len(p.rest) > 0 {
+			c.conn.SetWriteDeadline(time.Now().Add(stall))
+			n, err := c.conn.Write(p.rest)
+			p.rest = p.rest[n:]
+			switch {
+			case errors.Is(err, os.ErrDeadlineExceeded) && n == 0:
+				return p, nil
+			case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+				return p, err
+			}
+		}
+	}
+	return p, nil
+}
+
+// finish sends the rest of what was pumped while the caller reads. The returned function waits for it.
+func (c *client) finish(p pumped) (wait func() error) {
+	sent := make(chan error, 1)
+	go func() { sent <- c.send(p.rest) }()
+	return func() error { return <-sent }
+}
+
+func never() bool { return false }
+
+// limited starts a server with a small outbox.
+func limited(t T, s *Suite, policy buffer.Policy) *server {
+	return s.start(t, func(set *session.Settings) {
+		set.Outbox = buffer.Limits{Bytes: smallOutbox, Packets: 4096, Policy: policy}
+	})
+}
+
+// heap is the live memory of this process, in bytes.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// checkBounded asks whether a server that is under pressure kept its memory, and serves others.
+func checkBounded(t T, srv *server, other *client, heapBefore int64) {
+	t.Helper()
+	if n := srv.pool.Stats().InUseBytes; n > smallOutbox+slack {
+		t.Errorf("%d bytes of buffers are in use by one connection with an outbox of %d", n, smallOutbox)
+	}
+	if grown := heap() - heapBefore; grown > taken {
+		t.Errorf("the heap has grown by %d MiB for one client that does not read", grown>>20)
+	}
+	if err := other.exchange(packets(9, 100, 100)); err != nil {
+		t.Errorf("another client, while one does not read: %v", err)
+	}
+}
+
+// checkBlock: the server stops reading from a client that reads nothing, which TCP passes on to the
+// client; when the client reads at last, nothing is missing. An engine that can't pause gives the
+// connection up.
+func checkBlock(t T, s *Suite) {
+	srv := limited(t, s, buffer.Block)
+	other := srv.dial(t)
+	must(t, other.exchange(packets(1, 1, 100)))
+	before := heap()
+	c := srv.dial(t)
+	c.conn.SetReadBuffer(smallWindow)
+	p, err := c.pump(2, 1000, never)
+	checkBounded(t, srv, other, before)
+	if err == nil {
+		err = readAll(srv, c, p)
+	}
+	if !s.Engine.Capabilities.PauseReads {
+		srv.eventually(t, "the session ends with ErrNoPause", func() bool { return srv.ended(backends.ErrNoPause) })
+	}
+	claim(t, s, "pause-reads", err)
+}
+
+// readAll asks whether the server had paused, and then reads all replies.
+func readAll(srv *server, c *client, p pumped) error {
+	n := srv.service.Totals()
+	if n.BytesIn > taken {
+		return fmt.Errorf("the server read on: it took %d MiB from a client that reads nothing", n.BytesIn>>20)
+	}
+	wait := c.finish(p)
+	if err := c.expectStream(p.stream); err != nil {
+		return fmt.Errorf("reading at last: %w; totals %+v, endings %v", err, srv.service.Totals(), srv.endings())
+	}
+	if err := wait(); err != nil {
+		return err
+	}
+	if n.Pauses == 0 {
+		return fmt.Errorf("nothing was paused: %+v", n)
+	}
+	if err := c.closeWrite(); err != nil {
+		return err
+	}
+	return c.expectEnd()
+}
+
+// checkPauses has an outbox of a few packets, and a client that reads just as it sends, so that reading is
+// paused and goes on all the time. An engine that can't pause gets an outbox that is never full.
+func checkPauses(t T, s *Suite) {
+	srv := s.start(t, func(set *session.Settings) {
+		set.Outbox.Packets, set.Outbox.Bytes = 64, 64<<10
+		if !s.Engine.Capabilities.PauseReads {
+			set.Outbox.Packets, set.Outbox.Bytes = 1<<20, 64<<20
+		}
+	})
+	c := srv.dial(t)
+	c.conn.SetReadBuffer(smallWindow)
+	must(t, c.exchange(packets(1, 8000, 1500)))
+	must(t, c.exchange(packets(2, 40_000, 0)))
+	must(t, c.exchange(packets(3, 40, 300_000)))
+	must(t, c.closeWrite())
+	must(t, c.expectEnd())
+}
+
+// checkDrop: the newest packets are thrown away, and the client is told how many, so that it can account
+// for every packet.
+func checkDrop(t T, s *Suite) {
+	srv := limited(t, s, buffer.Drop)
+	other := srv.dial(t)
+	must(t, other.exchange(packets(1, 1, 100)))
+	before := heap()
+	c := srv.dial(t)
+	c.conn.SetReadBuffer(smallWindow)
+	p, err := c.pump(2, 1000, func() bool { return srv.service.Totals().Dropped > 1000 })
+	must(t, err)
+	if n := srv.service.Totals(); n.Dropped == 0 {
+		t.Fatalf("nothing was dropped although %d bytes were sent and none read: %+v", p.total()-len(p.rest), n)
+	}
+	checkBounded(t, srv, other, before)
+
+	wait := c.finish(p)
+	must(t, c.account(p.stream))
+	must(t, wait())
+	must(t, c.exchange(packets(3, 10, 100)))
+	must(t, c.closeWrite())
+	must(t, c.expectEnd())
+}
+
+// account receives until every packet of a stream has come back or was reported as discarded.
+func (c *client) account(s stream) error {
+	next, echoed, told := 0, 0, 0
+	for echoed+told < len(s.sizes) {
+		p, err := c.receive()
+		if err != nil {
+			return fmt.Errorf("%d of %d packets came back and %d were reported as discarded: %w", echoed, len(s.sizes), told, err)
+		}
+		switch p.Kind {
+		case protocol.DataEcho:
+			i := s.find(p.Payload, next)
+			if i < 0 {
+				return fmt.Errorf("got %s, which is no packet of those from number %d on", describe(p), next)
+			}
+			next, echoed = i+1, echoed+1
+		case protocol.Error:
+			n, err := discarded(p)
+			if err != nil {
+				return err
+			}
+			told += n
+		default:
+			return fmt.Errorf("got %s, expected echoes and overflows", describe(p))
+		}
+	}
+	if echoed+told > len(s.sizes) {
+		return fmt.Errorf("%d echoes and %d reported as discarded are more than the %d packets sent", echoed, told, len(s.sizes))
+	}
+	return nil
+}
+
+// discarded is the number in an ERROR overflow under policy drop.
+func discarded(p protocol.Packet) (n int, err error) {
+	v, err := protocol.ParseError(p.Payload)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := fmt.Sscanf(v.Sentence, "%d packets were discarded", &n); err != nil || v.Code != protocol.CodeOverflow {
+		return 0, fmt.Errorf("got %s, expected an overflow with the number discarded", describe(p))
+	}
+	return n, nil
+}
+
+// checkOverflowClose: the connection of a client that does not read is ended, with an ERROR behind the
+// replies that were kept.
+func checkOverflowClose(t T, s *Suite) {
+	srv := limited(t, s, buffer.Close)
+	other := srv.dial(t)
+	must(t, other.exchange(packets(1, 1, 100)))
+	before := heap()
+	c := srv.dial(t)
+	c.conn.SetReadBuffer(smallWindow)
+	p, err := c.pump(2, 1000, func() bool { return srv.service.Totals().Violations > 0 })
+	if n := srv.service.Totals(); n.Violations == 0 {
+		t.Fatalf("the connection was not ended although %d bytes were sent and none read: %+v", p.total()-len(p.rest), n)
+	}
+	checkBounded(t, srv, other, before)
+	if s.Engine.Capabilities.OrderlyClose {
+		must(t, err)
+		must(t, c.expectPrefix(p.stream, protocol.CodeOverflow))
+		must(t, c.expectEnd())
+	}
+	c.close()
+	srv.awaitClosed(t, 1)
+}
+
+// expectPrefix receives the first packets of a stream, and then an ERROR.
+func (c *client) expectPrefix(s stream, code protocol.Code) error {
+	for i := range s.sizes {
+		p, err := c.receive()
+		if err != nil {
+			return fmt.Errorf("after %d echoes: %w", i, err)
+		}
+		if p.Kind == protocol.Error {
+			v, err := protocol.ParseError(p.Payload)
+			if err == nil && v.Code != code {
+				err = fmt.Errorf("expected ERROR %q, got %s", code, describe(p))
+			}
+			return err
+		}
+		if p.Kind != protocol.DataEcho || s.find(p.Payload, i) != i {
+			return fmt.Errorf("expected echo number %d, got %s", i, describe(p))
+		}
+	}
+	return fmt.Errorf("all %d packets came back, and no ERROR %q", len(s.sizes), code)
+}

@@ -1,0 +1,310 @@
+package backendtest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"echosrv/backends"
+	"echosrv/protocol"
+	"echosrv/protocol/session"
+)
+
+var stopping = []check{
+	{name: "stop under load", run: checkStop},
+	{name: "close before serve", run: checkCloseFirst},
+	{name: "drain before serve", run: checkDrainFirst},
+	{name: "drain refuses newcomers", run: checkDrainNewcomers},
+	{name: "drain under load", run: checkDrain},
+	{name: "drain ends at its deadline", run: checkDrainTimeout},
+	{name: "close while draining", run: checkCloseDraining},
+	{name: "sessions refused", run: checkRefused},
+	{name: "port in use", run: checkPortInUse, sockets: true},
+}
+
+// checkStop closes the server, from several goroutines, while clients hammer it. Every client sees its
+// connection end, and none sees a wrong byte.
+func checkStop(t T, s *Suite) {
+	const n = 20
+	srv := s.start(t, nil)
+	var clients sync.WaitGroup
+	errs := make(chan error, n)
+	for i := range n {
+		c := srv.dial(t)
+		clients.Go(func() { errs <- c.hammer(uint64(i), nil) })
+	}
+	srv.eventually(t, "the clients are busy", func() bool { return srv.service.Totals().PacketsIn > 5000 })
+	var closers sync.WaitGroup
+	for range 3 {
+		closers.Go(func() { srv.backend.Close() })
+	}
+	closers.Wait()
+	srv.awaitServe(t)
+	clients.Wait()
+	for range n {
+		if err := <-errs; errors.Is(err, errWrong) {
+			t.Errorf("%v", err)
+		}
+	}
+	if !srv.ended(backends.ErrStopped) {
+		t.Errorf("sessions ended with %v, none with ErrStopped", srv.endings())
+	}
+	checkGone(t, srv)
+}
+
+// checkGone asks whether the listening socket has gone.
+func checkGone(t T, srv *server) {
+	t.Helper()
+	if c, err := srv.connect(); err == nil {
+		c.close()
+		t.Errorf("%s still accepts connections", srv.backend.Addr())
+	}
+}
+
+func checkCloseFirst(t T, s *Suite) {
+	srv := s.bind(t, nil)
+	if err := srv.backend.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	checkGone(t, srv)
+	srv.serve(t)
+	srv.awaitServe(t)
+
+	// One that is never served must leave nothing behind either.
+	srv = s.bind(t, nil)
+	srv.backend.Drain()
+	srv.backend.Close()
+	checkGone(t, srv)
+}
+
+func checkDrainFirst(t T, s *Suite) {
+	srv := s.bind(t, nil)
+	srv.backend.Drain()
+	srv.serve(t)
+	srv.awaitServe(t)
+}
+
+// checkDrainNewcomers: a connection that was there is served to its end, new ones are not.
+func checkDrainNewcomers(t T, s *Suite) {
+	srv := s.start(t, nil)
+	c := srv.dial(t)
+	must(t, c.exchange(packets(1, 1, 10)))
+	srv.backend.Drain()
+	srv.backend.Drain()
+	must(t, c.expectGoAway(srv.settings.DrainTimeout))
+	srv.eventually(t, "newcomers are refused", func() bool {
+		late, err := srv.connect()
+		if err != nil {
+			return true
+		}
+		defer late.close()
+		late.patience = stall
+		return late.exchange(packets(2, 1, 10)) != nil
+	})
+	must(t, c.exchange(packets(3, 10, 100)))
+	select {
+	case err := <-srv.served:
+		srv.served <- err
+		t.Fatalf("Serve returned (%v) while a connection was open", err)
+	default:
+	}
+	must(t, c.closeWrite())
+	must(t, c.expectEnd())
+	srv.awaitServe(t)
+}
+
+// expectGoAway receives a GOAWAY that leaves at most this much time.
+func (c *client) expectGoAway(most time.Duration) error {
+	p, err := c.receive()
+	if err != nil {
+		return fmt.Errorf("expected GOAWAY: %w", err)
+	}
+	if p.Kind != protocol.GoAway {
+		return fmt.Errorf("expected GOAWAY, got %s", describe(p))
+	}
+	left, err := protocol.ParseGoAway(p.Payload)
+	if err == nil && left > most {
+		err = fmt.Errorf("GOAWAY leaves %s, at most %s were expected", left, most)
+	}
+	return err
+}
+
+// checkDrain drains under load, and counts: well-behaved clients get back all that they sent. One client
+// had read nothing when the drain began.
+func checkDrain(t T, s *Suite) {
+	tries := 2
+	if !s.Engine.Capabilities.LosslessDrain {
+		tries = 5
+	}
+	var err error
+	for range tries {
+		if err = drainUnderLoad(t, s); err != nil {
+			break
+		}
+	}
+	claim(t, s, "lossless-drain", err)
+}
+
+func drainUnderLoad(t T, s *Suite) error {
+	const n = 20
+	srv := s.start(t, func(set *session.Settings) {
+		set.DrainTimeout = s.Patience
+		if !s.Engine.Capabilities.PauseReads {
+			set.Outbox.Bytes, set.Outbox.Packets = 2*inFlight, 1<<20
+		}
+	})
+	// The one that has not read: its half of what a full connection holds is on the way back.
+	slow := srv.dial(t)
+	slow.conn.SetReadBuffer(smallWindow)
+	unread := packets(99, 3000, 1000)
+	must(t, slow.send(unread.bytes()))
+
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = srv.dial(t)
+	}
+	var echoes atomic.Int64
+	result := make(chan error, 1)
+	go func() {
+		result <- each(n, n, func(i int) error { return clients[i].behave(packets(uint64(i), 1<<20, 300), &echoes) })
+	}()
+	busy := waitFor(s.Patience, func() bool { return echoes.Load() > 20*n })
+	srv.backend.Drain()
+	err := errors.Join(slow.takeLeave(unread), <-result)
+	if !busy {
+		err = errors.Join(err, fmt.Errorf("only %d packets came back", echoes.Load()))
+	}
+	if err != nil {
+		srv.backend.Close()
+	}
+	srv.awaitServe(t)
+	return err
+}
+
+// behave sends, with 16 packets under way, until GOAWAY; then it waits for its echoes, ends its output,
+// and expects the server's end.
+func (c *client) behave(s stream, echoes *atomic.Int64) error {
+	sent, received := 0, 0
+	goaway := false
+	for !goaway || received < sent {
+		for ; !goaway && sent < received+16 && sent < len(s.sizes); sent++ {
+			if err := c.send(s.append(nil, sent)); err != nil {
+				return err
+			}
+		}
+		p, err := c.receive()
+		switch {
+		case err != nil:
+			return fmt.Errorf("%d packets were sent, %d came back: %w", sent, received, err)
+		case p.Kind == protocol.GoAway:
+			goaway = true
+		case p.Kind != protocol.DataEcho || s.find(p.Payload, received) != received:
+			return fmt.Errorf("%w: expected echo number %d, got %s", errWrong, received, describe(p))
+		default:
+			received++
+			echoes.Add(1)
+		}
+	}
+	if err := c.closeWrite(); err != nil {
+		return err
+	}
+	return c.expectEnd()
+}
+
+// takeLeave receives the echoes of all that was sent, and a GOAWAY somewhere between, and closes.
+func (c *client) takeLeave(s stream) error {
+	for received, goaway := 0, false; !goaway || received < len(s.sizes); {
+		p, err := c.receive()
+		switch {
+		case err != nil:
+			return fmt.Errorf("the client that had not read: %d packets were sent, %d came back: %w", len(s.sizes), received, err)
+		case p.Kind == protocol.GoAway && !goaway:
+			goaway = true
+		case p.Kind == protocol.DataEcho && s.find(p.Payload, received) == received:
+			received++
+		default:
+			return fmt.Errorf("%w: expected echo number %d, got %s", errWrong, received, describe(p))
+		}
+	}
+	if err := c.closeWrite(); err != nil {
+		return err
+	}
+	return c.expectEnd()
+}
+
+// checkDrainTimeout: clients that ignore GOAWAY, the silent and the noisy, hold a drain up no longer than
+// its deadline.
+func checkDrainTimeout(t T, s *Suite) {
+	if !s.Engine.Capabilities.Timers {
+		t.Logf("an engine without timers has no deadline for a drain")
+		return
+	}
+	srv := s.start(t, func(set *session.Settings) { set.DrainTimeout, set.Linger = soon, soon })
+	silent, noisy := srv.dial(t), srv.dial(t)
+	must(t, silent.exchange(packets(1, 1, 10)))
+	must(t, noisy.exchange(packets(2, 1, 10)))
+	var noise sync.WaitGroup
+	noise.Go(func() {
+		for noisy.send(packets(3, 1, 10).bytes()) == nil {
+		}
+	})
+	srv.backend.Drain()
+	must(t, silent.expectGoAway(soon))
+	_, err := silent.expectError(protocol.CodeShuttingDown)
+	must(t, err)
+	must(t, silent.expectEnd())
+	srv.awaitServe(t)
+	noise.Wait()
+}
+
+func checkCloseDraining(t T, s *Suite) {
+	srv := s.start(t, nil)
+	c := srv.dial(t)
+	must(t, c.exchange(packets(1, 1, 10)))
+	srv.backend.Drain()
+	must(t, c.expectGoAway(srv.settings.DrainTimeout))
+	srv.backend.Close()
+	srv.awaitServe(t)
+	if _, err := c.receive(); err == nil {
+		t.Errorf("the connection goes on after Close")
+	}
+}
+
+// checkRefused has Open refuse: the socket is closed, and nothing else happens.
+func checkRefused(t T, s *Suite) {
+	srv := s.start(t, nil)
+	srv.setRefuse(true)
+	for range 10 {
+		c := srv.dial(t)
+		if p, err := c.receive(); err == nil {
+			t.Fatalf("got %s from a server that refuses sessions", describe(p))
+		} else if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+			t.Fatalf("a refused connection stays open: %v", err)
+		}
+		c.close()
+	}
+	srv.setRefuse(false)
+	must(t, srv.dial(t).exchange(packets(1, 10, 10)))
+}
+
+// checkPortInUse: an address that is taken is an error, whoever took it.
+func checkPortInUse(t T, s *Suite) {
+	srv := s.start(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	for _, taken := range []net.Addr{srv.backend.Addr(), l.Addr()} {
+		b, err := s.Engine.New(srv.config(taken.String()))
+		if err == nil {
+			b.Close()
+			t.Errorf("New on %s, which is in use, did not fail", taken)
+		} else if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("New on %s, which is in use: %v; it must wrap EADDRINUSE", taken, err)
+		}
+	}
+	must(t, srv.dial(t).exchange(packets(1, 10, 10)))
+}
