@@ -46,7 +46,8 @@ type Server struct {
 	began    time.Time
 	draining atomic.Bool
 	drain    sync.Once
-	forced   atomic.Bool // Close was called before every connection had ended
+	running  atomic.Bool
+	closed   atomic.Bool
 }
 
 // New makes a server with one of the engines in table and binds its address. It changes the process:
@@ -75,7 +76,7 @@ func New(o Options, table []backends.Engine, logs io.Writer) (*Server, error) {
 		Options: p.spec.Options, Log: s.log.With("engine", s.engine.Name),
 	})
 	if err != nil {
-		return nil, explainListen("listen", o.Listen, err)
+		return nil, ExplainListen("listen", o.Listen, err)
 	}
 	s.warnNoPause(o.Session)
 	return s, nil
@@ -130,16 +131,30 @@ func (s *Server) Log() *slog.Logger { return s.log }
 // Service holds the sessions and their counters.
 func (s *Server) Service() *session.Service { return s.service }
 
+// Description says what a server runs.
+type Description struct {
+	Engine     string // its spec
+	Threads    int
+	GOMAXPROCS int
+	CPUs       []int // none: the kernel chooses
+}
+
+// Description says what runs.
+func (s *Server) Description() Description {
+	o := s.Options()
+	return Description{Engine: o.Backend, Threads: s.threads, GOMAXPROCS: s.procs, CPUs: o.CPUs}
+}
+
 // ListenLine says in one line, in words of the form key=value, what runs and where. Address has the port
 // that the kernel chose, if it was left the choice.
 func (s *Server) ListenLine() string {
-	o := s.Options()
+	d, o := s.Description(), s.Options()
 	cpus := "any"
-	if len(o.CPUs) > 0 {
-		cpus = FormatCPUs(o.CPUs)
+	if len(d.CPUs) > 0 {
+		cpus = FormatCPUs(d.CPUs)
 	}
 	return fmt.Sprintf("listening address=%s engine=%s threads=%d gomaxprocs=%d cpus=%s max-packet=%s",
-		s.Addr(), o.Backend, s.threads, s.procs, cpus, backends.FormatBytes(o.Session.MaxPayload))
+		s.Addr(), d.Engine, d.Threads, d.GOMAXPROCS, cpus, backends.FormatBytes(o.Session.MaxPayload))
 }
 
 // drainSlack is what a drain may take beyond its timeouts before the server stops waiting: engines call
@@ -152,6 +167,8 @@ const drainSlack = 500 * time.Millisecond
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.backend.Serve() }()
+	s.running.Store(true)
+	defer s.running.Store(false)
 	var err error
 	select {
 	case err = <-served:
@@ -187,26 +204,25 @@ func (s *Server) await(served <-chan error) error {
 func (s *Server) Drain() {
 	s.drain.Do(func() {
 		s.draining.Store(true)
-		t := s.service.Totals()
 		s.log.Info("draining: no new connections, clients are asked to finish",
-			"open", t.Opened-t.Closed, "timeout", s.service.Settings().DrainTimeout)
+			"open", s.Statistics().Open, "timeout", s.service.Settings().DrainTimeout)
 		s.backend.Drain()
 	})
 }
 
 // Close drops every connection and makes Run return.
 func (s *Server) Close() error {
-	s.forced.Store(true)
+	s.closed.Store(true)
 	return s.backend.Close()
 }
 
 // logEnd writes the last line: what was served and what was not.
 func (s *Server) logEnd(err error) {
-	t := s.service.Totals()
+	t := s.Statistics()
 	attrs := []any{
-		"connections", t.Opened, "packets_in", t.PacketsIn, "packets_out", t.PacketsOut, "bytes_in", t.BytesIn, "bytes_out", t.BytesOut,
+		"connections", t.Opened, "packets", t.PacketsIn, "bytes_in", t.BytesIn, "bytes_out", t.BytesOut,
 		"dropped", t.Dropped, "partial", t.Partial, "violations", t.Violations,
-		"cut_off", s.events.cutOff.Load(), "uptime", time.Since(s.began).Round(time.Millisecond),
+		"cut_off", t.CutOff, "uptime", time.Since(s.began).Round(time.Millisecond),
 	}
 	if err != nil {
 		s.log.Error("stopped by a failure", append(attrs, "error", err)...)
@@ -215,5 +231,5 @@ func (s *Server) logEnd(err error) {
 	s.log.Info("stopped", attrs...)
 }
 
-// CutOff is the number of connections that were ended by the server's stop before they had finished.
-func (s *Server) CutOff() uint64 { return s.events.cutOff.Load() }
+// Ready reports whether the server takes new connections.
+func (s *Server) Ready() bool { return s.running.Load() && !s.draining.Load() && !s.closed.Load() }

@@ -149,22 +149,27 @@ func (q *Queue) Move(from *Queue) {
 	*from = Queue{}
 }
 
-// Peek appends what is queued, oldest first, to dst, up to its capacity. The slices are the queue's and
-// valid until Discard or Reset passes them. Neighbours in one buffer come as one slice.
-func (q *Queue) Peek(dst [][]byte) [][]byte {
+// Peek appends the oldest n bytes to dst, up to its capacity. The slices are the queue's and valid until
+// Discard or Reset passes them. Neighbours in one buffer come as one slice.
+func (q *Queue) Peek(dst [][]byte, n int) [][]byte {
 	var end *piece // whose bytes are the last in dst
 	at := q.first
 	for c := q.head; c != nil; c, at = c.next, 0 {
 		for ; at < chunkPieces && (c != q.tail || at < q.next); at++ {
+			if n <= 0 {
+				return dst
+			}
 			p := &c.pieces[at]
+			take := min(int(p.n), n)
 			if end != nil && end.buf == p.buf && end.off+end.n == p.off {
 				last := len(dst) - 1
-				dst[last] = dst[last][:len(dst[last])+int(p.n)]
+				dst[last] = dst[last][:len(dst[last])+take]
 			} else if len(dst) < cap(dst) {
-				dst = append(dst, p.buf.data[p.off:p.off+p.n])
+				dst = append(dst, p.buf.data[p.off:int(p.off)+take])
 			} else {
 				return dst
 			}
+			n -= take
 			end = p
 		}
 	}

@@ -81,14 +81,18 @@ func TestQueueBehavesLikeAList(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				want := m.bytes()
-				got := bytes.Join(q.Peek(make([][]byte, 0, 1000)), nil)
+				got := bytes.Join(q.Peek(make([][]byte, 0, 1000), q.Len()), nil)
 				if !bytes.Equal(got, want) {
 					t.Fatalf("holds %d bytes, want %d, or others", len(got), len(want))
 				}
 				if q.Len() != len(want) || q.Packets() != len(m.packets) {
 					t.Fatalf("counts %d bytes and %d packets, want %d and %d", q.Len(), q.Packets(), len(want), len(m.packets))
 				}
-				few := q.Peek(make([][]byte, 0, 2))
+				part := rapid.IntRange(0, q.Len()).Draw(t, "part")
+				if got := bytes.Join(q.Peek(make([][]byte, 0, 1000), part), nil); !bytes.Equal(got, want[:part]) {
+					t.Fatalf("asked for %d bytes, got %d, or others", part, len(got))
+				}
+				few := q.Peek(make([][]byte, 0, 2), q.Len())
 				if joined := bytes.Join(few, nil); len(few) > 2 || !bytes.HasPrefix(want, joined) {
 					t.Fatalf("%d slices that are not the beginning", len(few))
 				}
@@ -127,7 +131,7 @@ func TestCopiesShareABuffer(t *testing.T) {
 	if s := p.Stats(); s.Gets != 1 {
 		t.Errorf("%d buffers for ten packets of ten bytes, want 1", s.Gets)
 	}
-	if got := q.Peek(make([][]byte, 0, 10)); len(got) != 1 || len(got[0]) != 100 {
+	if got := q.Peek(make([][]byte, 0, 10), q.Len()); len(got) != 1 || len(got[0]) != 100 {
 		t.Errorf("peeked %d slices, want one of 100 bytes", len(got))
 	}
 }
@@ -182,7 +186,7 @@ func BenchmarkQueue(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		q.PushCopy(p, packet, len(packet))
-		q.Peek(scratch[:0])
+		q.Peek(scratch[:0], q.Len())
 		q.Discard(q.Len())
 	}
 }

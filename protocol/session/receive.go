@@ -12,32 +12,51 @@ import (
 func (s *Session) Receive(now time.Duration, b []byte) []byte {
 	s.lastIn, s.pinged = now, false
 	s.bytes += uint64(len(b))
-	c := s.counters()
-	c.BytesIn.Add(uint64(len(b)))
+	s.counters().BytesIn.Add(uint64(len(b)))
 	if s.discarding {
 		return nil
 	}
-	limit := uint32(s.service.settings.Load().MaxPayload)
+	set := s.service.settings.Load()
+	if set.Mode != Async {
+		s.flush(now) // held since the mode was another: it goes first
+	}
+	size, before := len(b), s.packets
+	reply := s.answer(now, set, b)
+	if n := s.packets - before; n > 0 {
+		total := s.counters().PacketsIn.Add(n)
+		s.begin(total-n, total)
+	}
+	if set.ConnectionRate.set() || set.ServerRate.set() {
+		s.pay(now, set, reply, int(s.packets-before), size)
+	}
+	if set.Mode == Async && len(reply) > 0 {
+		s.keep(now, reply, 0)
+	}
+	if s.discarding || set.Mode == Async {
+		return nil // the reply is in the outbox: before an ERROR, or in a batch
+	}
+	return reply
+}
+
+// answer makes the replies to a read. Those that can't be made in place go to the outbox.
+func (s *Session) answer(now time.Duration, set *Settings, b []byte) (reply []byte) {
+	limit := uint32(set.MaxPayload)
 	if s.part != nil {
-		if b = s.finishPart(now, b, limit); s.discarding || len(b) == 0 {
+		if b = s.finishPart(now, b, limit); len(b) == 0 {
 			return nil
 		}
 	}
 	f := flip(b, limit)
-	if f.packets > 0 {
-		s.packets += uint64(f.packets)
-		c.PacketsIn.Add(uint64(f.packets))
-	}
-	reply := b[:f.reply]
+	s.packets += uint64(f.packets)
 	if f.err != nil {
-		s.keep(now, reply)
+		s.keep(now, b[:f.reply], 0)
 		s.fail(now, violation(f.err))
 		return nil
 	}
 	if f.used < len(b) {
 		s.beginPart(now, b[f.used:])
 	}
-	return reply
+	return b[:f.reply]
 }
 
 // flipped is what flip made of a run of bytes.
@@ -151,7 +170,6 @@ func (s *Session) finishPart(now time.Duration, b []byte, limit uint32) (rest []
 // queuePart makes the reply of the packet that has just become whole.
 func (s *Session) queuePart(now time.Duration) {
 	s.packets++
-	s.counters().PacketsIn.Add(1)
 	answer := answerTo(protocol.ParseHeader(s.part.Bytes()).Kind)
 	if answer == 0 {
 		s.dropPart()
@@ -161,7 +179,9 @@ func (s *Session) queuePart(now time.Duration) {
 	part, size := s.part, int(s.need)
 	if s.admit(now, size) {
 		s.part = nil
+		s.startStall(now)
 		s.out.Push(part, 0, size)
+		s.added(now, size)
 		return
 	}
 	s.dropPart()

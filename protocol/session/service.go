@@ -39,52 +39,55 @@ type Settings struct {
 	// Linger bounds the time that a connection is read, and what it sends thrown away, after an ERROR
 	// and the end of our output.
 	Linger time.Duration
-	// DrainTimeout is how long a peer has after GOAWAY to end its input; 0: it must not have sent more.
+	// DrainTimeout is how long a peer has after GOAWAY to end its input.
 	DrainTimeout time.Duration
+
+	// Mode says when echoes go back. FlushInterval and FlushBytes bound what Async holds, by the time
+	// since the first of it arrived and by its size.
+	Mode          Mode
+	FlushInterval time.Duration
+	FlushBytes    int
+
+	// MaxConnections is how many sessions may be open; more are told so and end. 0: no limit.
+	MaxConnections int
+	// OutboxBudget bounds the outboxes of all sessions together, in bytes: beyond it each behaves as if
+	// its own were full. 0: no limit.
+	OutboxBudget int
+	// ConnectionRate and ServerRate bound what one connection and all together may send. A connection
+	// above either is not read until it may go on.
+	ConnectionRate, ServerRate Rate
+	// NoPause says that the engine can't stop reading, so that a connection which ought to be paused is
+	// sent an ERROR and ended. The server sets it from the engine's capabilities.
+	NoPause bool
 }
+
+// Mode says when echoes go back.
+type Mode uint8
+
+const (
+	// RealTime sends what each read brings at once.
+	RealTime Mode = iota
+	// Async holds echoes and sends them as one batch: fewer writes, later.
+	Async
+)
+
+// Modes are the names of the modes, by value.
+var Modes = []string{RealTime: "real-time", Async: "async"}
+
+func (m Mode) String() string { return Modes[m] }
 
 // DefaultSettings are those of a server that nobody configured.
 func DefaultSettings() Settings {
 	return Settings{
 		MaxPayload:    protocol.DefaultMaxPayload,
 		Outbox:        buffer.Limits{Bytes: 4 << 20, Packets: 4096, Policy: buffer.Block},
+		FlushInterval: 200 * time.Millisecond,
+		FlushBytes:    64 << 10,
 		PacketTimeout: 30 * time.Second,
 		WriteTimeout:  30 * time.Second,
 		Linger:        2 * time.Second,
 		DrainTimeout:  10 * time.Second,
 	}
-}
-
-// MaxOutbox is the largest outbox that can be configured, in bytes; MaxOutboxPackets in packets.
-const (
-	MaxOutbox        = 1 << 30
-	MaxOutboxPackets = 1 << 24
-)
-
-// Check says what is wrong with s; nil if nothing is.
-func (s *Settings) Check() error {
-	switch {
-	case s.MaxPayload < 0 || s.MaxPayload > protocol.MaxPayload:
-		return fmt.Errorf("a payload limit of %d bytes; 0 to %d are allowed", s.MaxPayload, protocol.MaxPayload)
-	case s.Outbox.Bytes < 1 || s.Outbox.Bytes > MaxOutbox:
-		return fmt.Errorf("an outbox of %d bytes; 1 to %d are allowed", s.Outbox.Bytes, MaxOutbox)
-	case s.Outbox.Packets < 1 || s.Outbox.Packets > MaxOutboxPackets:
-		return fmt.Errorf("an outbox of %d packets; 1 to %d are allowed", s.Outbox.Packets, MaxOutboxPackets)
-	case int(s.Outbox.Policy) >= len(buffer.Policies):
-		return fmt.Errorf("overflow policy %d; 0 to %d are allowed", s.Outbox.Policy, len(buffer.Policies)-1)
-	}
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-	}{
-		{"heartbeat", s.Heartbeat}, {"idle timeout", s.IdleTimeout}, {"packet timeout", s.PacketTimeout},
-		{"write timeout", s.WriteTimeout}, {"linger", s.Linger}, {"drain timeout", s.DrainTimeout},
-	} {
-		if d.value < 0 {
-			return fmt.Errorf("a %s of %s; 0 or more is allowed", d.name, d.value)
-		}
-	}
-	return nil
 }
 
 // Peer is the other end, for logs; see backends.Peer.
@@ -106,8 +109,12 @@ type Service struct {
 	settings atomic.Pointer[Settings]
 	pool     *buffer.Pool
 	events   Events
+	probe    *probe
 	sessions sync.Pool
 	ids      atomic.Uint64
+	open     atomic.Int64 // sessions that were not refused
+	queued   atomic.Int64 // bytes in all outboxes
+	limit    meter        // of the whole server
 	counters [counterShards]Counters
 }
 
@@ -119,10 +126,12 @@ func NewService(s Settings, pool *buffer.Pool, events Events) (*Service, error) 
 }
 
 // Configure replaces the settings of all sessions, those that are open included, from their next call on.
+// It must not be called concurrently with itself.
 func (v *Service) Configure(s Settings) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
+	v.limit.configure(s.ServerRate)
 	v.settings.Store(&s)
 	return nil
 }
@@ -133,11 +142,22 @@ func (v *Service) Settings() Settings { return *v.settings.Load() }
 // Pool is where the sessions take their buffers.
 func (v *Service) Pool() *buffer.Pool { return v.pool }
 
-// Open begins a session.
+// Connections is the number of sessions that are open and were not refused.
+func (v *Service) Connections() int { return int(v.open.Load()) }
+
+// Queued is the number of bytes in all outboxes.
+func (v *Service) Queued() int { return int(v.queued.Load()) }
+
+// Open begins a session. If there are as many as are allowed, it begins with its end: an ERROR.
 func (v *Service) Open(now time.Duration, peer Peer) *Session {
 	s := v.sessions.Get().(*Session)
-	id := v.ids.Add(1)
-	*s = Session{service: v, peer: peer, id: id, lastIn: now}
+	*s = Session{service: v, peer: peer, id: v.ids.Add(1), lastIn: now}
 	s.counters().Opened.Add(1)
+	n, most := v.open.Add(1), v.settings.Load().MaxConnections
+	if most > 0 && n > int64(most) {
+		v.open.Add(-1)
+		s.refused = true
+		s.fail(now, &protocol.Violation{Code: protocol.CodeTooMany, Sentence: fmt.Sprintf("%d connections are allowed", most)})
+	}
 	return s
 }

@@ -29,18 +29,25 @@ type Session struct {
 	packets uint64 // received whole
 	bytes   uint64 // received
 	dropped uint32 // packets discarded that the peer was not yet told of
+	sampled uint32 // when the packet that is being timed arrived, in microseconds; 0: none is
+
+	why   *protocol.Violation // the cause of the end, if it was the server's decision
+	meter *meter              // nil while no rate was ever limited
+	batch *batch              // nil while nothing was ever held
 	state
-	why error // the cause of the end, if it isn't the peer's
 }
 
-// state is what a session has decided; each is set once and stays, but for paused and pinged.
+// state is what a session has decided; each is set once and stays, but for paused, throttled and pinged.
 type state struct {
 	eof        bool // the peer will send no more
 	ending     bool // nothing more is added to out
 	discarding bool // what still arrives is thrown away
 	done       bool // the socket is to be closed, whatever is queued
 	draining   bool // GOAWAY was sent
+	refused    bool // one connection too many
+	stuck      bool // the peer took nothing for too long
 	paused     bool // out is too full to read on
+	throttled  bool // more arrived than is allowed: wait until meter.resume
 	pinged     bool // a PING was sent since the last byte arrived
 }
 
@@ -65,17 +72,17 @@ func (s *Session) RemoteAddr() string {
 func (s *Session) Received() (packets, bytes uint64) { return s.packets, s.bytes }
 
 // Queued is the number of bytes that wait to be written.
-func (s *Session) Queued() int { return s.out.Len() }
+func (s *Session) Queued() int { return s.out.Len() - s.held() }
 
 // Pending appends what waits to be written to dst, up to its capacity.
-func (s *Session) Pending(dst [][]byte) [][]byte { return s.out.Peek(dst) }
+func (s *Session) Pending(dst [][]byte) [][]byte { return s.out.Peek(dst, s.Queued()) }
 
 // Pin appends the buffers behind the first n pending bytes to dst, each with a reference for the caller to
 // release: an engine whose kernel reads them even after Sent needs it.
 func (s *Session) Pin(dst []*buffer.Buffer, n int) []*buffer.Buffer { return s.out.Pin(dst, n) }
 
 // Reading reports whether the session wants bytes.
-func (s *Session) Reading() bool { return !s.paused && !s.eof && !s.done }
+func (s *Session) Reading() bool { return !s.paused && !s.throttled && !s.eof && !s.done }
 
 // Ending reports whether what is queued is all that will ever be.
 func (s *Session) Ending() bool { return s.ending }
@@ -93,6 +100,7 @@ func (s *Session) EOF(now time.Duration) {
 		s.dropPart()
 	}
 	s.tellDropped(now)
+	s.flush(now)
 	s.eof, s.ending = true, true
 }
 
@@ -114,16 +122,19 @@ func (s *Session) Drain(now time.Duration) {
 // Close ends the session and gives its buffers back. A nil reason says that the session was Done.
 func (s *Session) Close(reason error) {
 	if reason == nil {
-		reason = s.why
+		reason = s.reason()
 	}
-	c := s.counters()
+	v, c := s.service, s.counters()
 	if s.part != nil {
 		c.Partial.Add(1)
 		s.dropPart()
 	}
+	v.queued.Add(-int64(s.out.Len()))
 	s.out.Reset()
 	c.Closed.Add(1)
-	v := s.service
+	if !s.refused {
+		v.open.Add(-1)
+	}
 	if v.events != nil {
 		v.events.Closed(s, reason)
 	}
@@ -131,19 +142,34 @@ func (s *Session) Close(reason error) {
 	v.sessions.Put(s)
 }
 
+// reason is why the session was Done; nil: the peer finished.
+func (s *Session) reason() error {
+	switch {
+	case s.stuck:
+		return ErrWriteTimeout
+	case s.why != nil:
+		return s.why
+	}
+	return nil
+}
+
 // fail sends an ERROR as the last packet; what the peer sends from now on is thrown away until it closes
 // or the linger is over.
 func (s *Session) fail(now time.Duration, v *protocol.Violation) {
-	if s.ending && s.discarding {
+	if s.discarding {
 		return
 	}
 	s.dropPart()
 	s.tellDropped(now)
 	s.queue(now, protocol.AppendError(nil, v.Code, v.Sentence))
-	s.ending, s.discarding, s.paused = true, true, false
+	s.ending, s.discarding, s.paused, s.throttled = true, true, false, false
 	s.why = v
 	s.until = now + s.service.settings.Load().Linger
-	s.counters().Violations.Add(1)
+	if s.refused {
+		s.counters().Refused.Add(1)
+	} else {
+		s.counters().Violations.Add(1)
+	}
 	if s.service.events != nil {
 		s.service.events.Violation(s, v)
 	}
