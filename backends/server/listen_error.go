@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// explainListen adds to an error of binding what a person can do about it. What setting names the address,
+// ExplainListen adds to an error of binding what a person can do about it. What setting names the address,
 // such as listen.
-func explainListen(setting, address string, err error) error {
+func ExplainListen(setting, address string, err error) error {
 	var cause syscall.Errno
 	if !errors.As(err, &cause) {
 		return fmt.Errorf("can't listen on %s: %w", address, err)

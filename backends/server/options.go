@@ -28,6 +28,10 @@ type Options struct {
 	GOMAXPROCS int
 	// Session is the policy for each connection.
 	Session session.Settings
+	// Admin is the address of the admin server, empty: there is none. AdminTokenFile is needed unless that
+	// is a loopback address. See package admin.
+	Admin          string
+	AdminTokenFile string
 	// LogLevel is the least level that is logged; LogFormat is "text" or "json".
 	LogLevel  slog.Level
 	LogFormat string
@@ -92,6 +96,9 @@ func (o *Options) plan(table []backends.Engine) (plan, error) {
 		wrong = append(wrong, err)
 	}
 	wrong = append(wrong, checkAddress("listen", o.Listen))
+	if o.Admin != "" {
+		wrong = append(wrong, checkAddress("admin", o.Admin))
+	}
 	if err := o.Session.Check(); err != nil {
 		wrong = append(wrong, err)
 	}

@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"echosrv/protocol/session"
@@ -33,12 +35,28 @@ func (s *Server) Options() Options {
 	return s.options
 }
 
+// Reload reads the settings again and puts them in force as Reconfigure does. Changes that Update made and
+// that the source doesn't have are lost. An error is logged and counted, and means that nothing changed.
+func (s *Server) Reload(from Source) error {
+	next, _, err := from.Load()
+	if err != nil {
+		s.refused("reload", err)
+		return err
+	}
+	_, err = s.Reconfigure(next)
+	return err
+}
+
 // Reconfigure puts next in force, all of it or, with an error, nothing. Only live settings may differ from
 // the current ones. It returns what changed, which is also logged.
 func (s *Server) Reconfigure(next Options) ([]Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.replace(next)
+	changes, err := s.replace(next)
+	if err != nil {
+		s.refused("reload", err)
+	}
+	return changes, err
 }
 
 // Update changes the settings given by name and text, all of them or, with an error, none.
@@ -47,20 +65,24 @@ func (s *Server) Update(values map[string]string) ([]Change, error) {
 	defer s.mu.Unlock()
 	next := s.options
 	var wrong []error
-	for _, setting := range Settings() {
-		if text, ok := values[setting.Name]; ok {
-			wrong = append(wrong, next.Set(setting.Name, text))
-		}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		wrong = append(wrong, next.Set(name, values[name]))
 	}
-	for name := range values {
-		if _, err := FindSetting(name); err != nil {
-			wrong = append(wrong, Usage(err))
-		}
+	err := errors.Join(wrong...)
+	var changes []Change
+	if err == nil {
+		changes, err = s.replace(next)
 	}
-	if err := errors.Join(wrong...); err != nil {
-		return nil, err
+	if err != nil {
+		s.refused("update", err)
 	}
-	return s.replace(next)
+	return changes, err
+}
+
+// refused takes note of a configuration that was not put in force.
+func (s *Server) refused(what string, err error) {
+	s.events.configRefusals.Add(1)
+	s.log.Error("configuration refused, it stays as it was", "by", what, "error", err)
 }
 
 // replace is Reconfigure for a caller that holds the lock.
@@ -89,6 +111,7 @@ func (s *Server) replace(next Options) ([]Change, error) {
 	for _, c := range changes {
 		attrs = append(attrs, c.Name, c.From+" -> "+c.To)
 	}
+	s.events.configChanges.Add(1)
 	s.log.Info("configuration changed", attrs...)
 	return changes, nil
 }

@@ -31,6 +31,7 @@ const (
 	groupService = "Service"
 	groupLimits  = "Limits"
 	groupTimes   = "Times"
+	groupAdmin   = "Admin"
 	groupLog     = "Log"
 )
 
@@ -39,7 +40,7 @@ const maxProcs = 2 * backends.MaxThreads
 
 // Settings are all there are, in the order of help texts.
 func Settings() []Setting {
-	return slices.Concat(serviceSettings(), limitSettings(), timeSettings(), logSettings())
+	return slices.Concat(serviceSettings(), limitSettings(), timeSettings(), adminSettings(), logSettings())
 }
 
 func serviceSettings() []Setting {
@@ -82,6 +83,15 @@ func timeSettings() []Setting {
 		duration("write-timeout", "time in which a peer takes none of the replies that wait for it", func(s *session.Settings) *time.Duration { return &s.WriteTimeout }),
 		duration("linger", "time that a connection is still read, and its input thrown away, after an ERROR", func(s *session.Settings) *time.Duration { return &s.Linger }),
 		duration("drain-timeout", "time that clients have to finish when the server stops", func(s *session.Settings) *time.Duration { return &s.DrainTimeout }),
+	}
+}
+
+func adminSettings() []Setting {
+	return []Setting{
+		{Name: "admin", Group: groupAdmin, Help: "address of the admin server over HTTP, such as 127.0.0.1:9090; empty: none",
+			In: func(o *Options) Value { return textValue{&o.Admin} }},
+		{Name: "admin-token-file", Group: groupAdmin, Help: "file with the token that admin requests must have; needed on any address but loopback",
+			In: func(o *Options) Value { return textValue{&o.AdminTokenFile} }},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"echosrv/backends/server"
+	"echosrv/backends/server/admin"
 )
 
 // serve runs a server until a signal ends it.
@@ -32,7 +33,17 @@ func (cmd *command) serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(cmd.stdout, s.ListenLine()); err != nil {
+	line := s.ListenLine()
+	if options.Admin != "" {
+		a, err := admin.Start(s)
+		if err != nil {
+			s.Close()
+			return err
+		}
+		defer a.Close()
+		line += " admin=" + a.Addr().String()
+	}
+	if _, err := fmt.Fprintln(cmd.stdout, line); err != nil {
 		s.Close()
 		return fmt.Errorf("failed to write to standard output: %w", err)
 	}
@@ -49,7 +60,7 @@ func obey(signals <-chan os.Signal, s *server.Server, from server.Source, drain 
 	for sig := range signals {
 		switch {
 		case slices.Contains(reloadSignals, sig):
-			reload(s, from)
+			s.Reload(from)
 		case stopping:
 			s.Log().Warn("second signal: ending at once", "signal", sig.String())
 			s.Close()
@@ -58,16 +69,5 @@ func obey(signals <-chan os.Signal, s *server.Server, from server.Source, drain 
 			s.Log().Info("stopping; a second signal ends at once", "signal", sig.String())
 			drain()
 		}
-	}
-}
-
-// reload puts the settings as they are now in force; if anything is wrong with them, nothing changes.
-func reload(s *server.Server, from server.Source) {
-	options, _, err := from.Load()
-	if err == nil {
-		_, err = s.Reconfigure(options)
-	}
-	if err != nil {
-		s.Log().Error("the configuration stays as it was", "error", err)
 	}
 }

@@ -1,0 +1,60 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/arl/statsviz"
+
+	"echosrv/backends/server"
+)
+
+// liveCharts are the server's own series beside those of the Go runtime: goroutines and scheduler against
+// packets per second.
+func liveCharts(s *server.Server) (*statsviz.Server, error) {
+	plots := []statsviz.TimeSeriesPlotConfig{
+		{Name: "echosrv-packets", Title: "Packets", YAxisTitle: "packets/s", InfoText: "Whole packets received, and packets discarded because replies were not read.",
+			Series: []statsviz.TimeSeries{
+				series("received", ".4s", perSecond(func() uint64 { return s.Statistics().PacketsIn })),
+				series("discarded", ".4s", perSecond(func() uint64 { return s.Statistics().Dropped })),
+				series("through the outbox", ".4s", perSecond(func() uint64 { return s.Statistics().Kept })),
+			}},
+		{Name: "echosrv-bytes", Title: "Bytes", YAxisTitle: "bytes/s", InfoText: "Bytes received, and bytes that the sockets took.",
+			Series: []statsviz.TimeSeries{
+				series("received", ".4s", perSecond(func() uint64 { return s.Statistics().BytesIn })),
+				series("sent", ".4s", perSecond(func() uint64 { return s.Statistics().BytesOut })),
+			}},
+		{Name: "echosrv-connections", Title: "Connections", YAxisTitle: "connections", InfoText: "Connections open.",
+			Series: []statsviz.TimeSeries{
+				series("open", "d", func() float64 { return float64(s.Statistics().Open) }),
+			}},
+		{Name: "echosrv-buffers", Title: "Buffers", YAxisTitle: "bytes", InfoText: "Buffers that hold unfinished packets and waiting replies, and those kept for reuse.",
+			Series: []statsviz.TimeSeries{
+				series("in use", ".4s", func() float64 { return float64(s.Statistics().Pool.InUseBytes) }),
+				series("idle", ".4s", func() float64 { return float64(s.Statistics().Pool.IdleBytes) }),
+			}},
+	}
+	var options []statsviz.Option
+	for _, config := range plots {
+		plot, err := config.Build()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, statsviz.TimeseriesPlot(plot))
+	}
+	return statsviz.NewServer(options...)
+}
+
+func series(name, format string, value func() float64) statsviz.TimeSeries {
+	return statsviz.TimeSeries{Name: name, Unitfmt: format, GetValue: value}
+}
+
+// perSecond turns a counter into its growth per second since the last time it was asked.
+func perSecond(count func() uint64) func() float64 {
+	last, at := count(), time.Now()
+	return func() float64 {
+		now, value := time.Now(), count()
+		rate := float64(value-last) / now.Sub(at).Seconds()
+		last, at = value, now
+		return rate
+	}
+}

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"echosrv/backends"
+	"echosrv/protocol"
+	"echosrv/protocol/buffer"
+	"echosrv/protocol/session"
+)
+
+// CloseReason says, coarsely, why a connection ended.
+type CloseReason int
+
+// The reasons for the end of a connection.
+const (
+	CloseFinished     CloseReason = iota // the peer ended its input and got every reply
+	CloseReset                           // the peer reset the connection, or reading or writing failed
+	CloseError                           // after an ERROR packet
+	CloseWriteTimeout                    // the peer took no replies for too long
+	CloseNoPause                         // the outbox was full and the engine can't pause reading
+	CloseStopped                         // the server ended
+	CloseOther                           // anything else
+	closeReasons
+)
+
+var closeReasonNames = [closeReasons]string{"finished", "reset", "error", "write-timeout", "no-pause", "stopped", "other"}
+
+func (r CloseReason) String() string { return closeReasonNames[r] }
+
+// CloseReasons are all of them.
+func CloseReasons() []CloseReason {
+	all := make([]CloseReason, closeReasons)
+	for i := range all {
+		all[i] = CloseReason(i)
+	}
+	return all
+}
+
+// classify finds the coarse reason for the end of a connection; nil is a connection that finished.
+func classify(reason error) CloseReason {
+	var v *protocol.Violation
+	switch {
+	case reason == nil:
+		return CloseFinished
+	case errors.As(reason, &v):
+		return CloseError
+	case errors.Is(reason, backends.ErrReset):
+		return CloseReset
+	case errors.Is(reason, session.ErrWriteTimeout):
+		return CloseWriteTimeout
+	case errors.Is(reason, backends.ErrNoPause):
+		return CloseNoPause
+	case errors.Is(reason, backends.ErrStopped):
+		return CloseStopped
+	}
+	return CloseOther
+}
+
+// tally counts what events saw. Nothing in it is touched on the plain path of a packet.
+type tally struct {
+	errors [protocol.CodeShuttingDown + 1]atomic.Uint64
+	closes [closeReasons]atomic.Uint64
+	cutOff atomic.Uint64
+
+	configChanges, configRefusals atomic.Uint64
+}
+
+// Statistics are what a server did and what it holds, at one moment.
+type Statistics struct {
+	session.Totals
+	// Open is the number of connections.
+	Open uint64
+	// Errors are the ERROR packets sent, by code.
+	Errors [protocol.CodeShuttingDown + 1]uint64
+	// Closes are the connections that ended, by reason.
+	Closes [closeReasons]uint64
+	// CutOff are the connections that the server's stop ended before they had finished.
+	CutOff uint64
+	// ConfigChanges are the configurations put in force while running, ConfigRefusals those that had a
+	// fault.
+	ConfigChanges, ConfigRefusals uint64
+	Pool                          buffer.Statistics
+	Draining                      bool
+}
+
+// Statistics adds up what the server did so far.
+func (s *Server) Statistics() Statistics {
+	t := &s.events.tally
+	out := Statistics{
+		Totals: s.service.Totals(), Pool: s.service.Pool().Stats(), CutOff: t.cutOff.Load(), Draining: s.draining.Load(),
+		ConfigRefusals: t.configRefusals.Load(), ConfigChanges: t.configChanges.Load(),
+	}
+	// The two are read one after the other, so for a moment more may seem closed than opened.
+	if out.Opened > out.Closed {
+		out.Open = out.Opened - out.Closed
+	}
+	for i := range out.Errors {
+		out.Errors[i] = t.errors[i].Load()
+	}
+	for i := range out.Closes {
+		out.Closes[i] = t.closes[i].Load()
+	}
+	return out
+}
