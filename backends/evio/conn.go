@@ -1,6 +1,7 @@
 package evio
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,6 +49,8 @@ func (c *conn) settle(now time.Duration, reply []byte) ([]byte, lib.Action) {
 	return out, lib.None
 }
 
+var errPeerClosed = errors.New("the peer closed before all replies were written")
+
 // end closes the session of a connection whose socket is gone. The library gives a nil error after the
 // peer's FIN, after an action of ours and at the end of the server.
 func (c *conn) end(err error) {
@@ -58,7 +61,9 @@ func (c *conn) end(err error) {
 	case c.backend.stopping.Load():
 		c.reason = backends.ErrStopped
 	default:
-		c.session.EOF(backends.Now())
+		if c.session.EOF(backends.Now()); !c.session.Done() {
+			c.reason = fmt.Errorf("%w: %w", backends.ErrReset, errPeerClosed)
+		}
 	}
 	c.session.Close(c.reason)
 	c.session = nil

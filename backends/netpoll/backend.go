@@ -1,0 +1,257 @@
+// Package netpoll serves sessions with github.com/cloudwego/netpoll v0.7.2: pollers that read whatever
+// arrives into linked buffers, and a pool of goroutines that run a handler for each connection with input.
+// A write that the socket doesn't take at once blocks the handler until it is through.
+//
+// What the library does not let an engine do, beyond what Capabilities say:
+//
+//   - Reading can't be paused: the poller reads on into memory while a handler blocks. Once 1 MiB has piled
+//     up behind a blocked write, it is given to the session from outside, which decides by its outbox what
+//     becomes of it; when the session then wants to pause, the connection is closed. Memory read while the
+//     same write is still blocked can't be given back, so that after 16 MiB of it the connection is closed
+//     under every policy.
+//   - On the peer's FIN the connection counts as closed, and every later write fails: replies that were
+//     still to be written are lost.
+//   - A draining server can't leave its port while it has connections, as the library's Shutdown closes
+//     those that are idle: newcomers are accepted and closed.
+//   - The pollers belong to the process, not to a server. Two servers at a time must agree on their number,
+//     and one poller, with its goroutine and two descriptors, stays for good.
+//   - After a full table of descriptors the library retries on a goroutine that does not end with the
+//     server, and does so well only once. So it isn't told: the engine's listener answers a full table by
+//     closing a newcomer in place of a reserved descriptor.
+package netpoll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+
+	lib "github.com/cloudwego/netpoll"
+
+	"echosrv/backends"
+	"echosrv/backends/internal/timer"
+)
+
+// Engine is the entry of this engine in the table.
+func Engine() backends.Engine {
+	return backends.Engine{
+		Name:    "netpoll",
+		Model:   "pollers of a library read, a pool of goroutines handles and writes",
+		Library: "github.com/cloudwego/netpoll",
+		Capabilities: backends.Capabilities{
+			LosslessDrain:     true,
+			SurvivesFullTable: survivesFullTable,
+			Timers:            true,
+			OrderlyClose:      true,
+			NoDelay:           true,
+		},
+		Threads:   func() int { return runtime.GOMAXPROCS(0) },
+		Available: func() error { return nil },
+		New:       newBackend,
+	}
+}
+
+// errLoopEnded is what Serve returns if the library stops accepting without having been asked to.
+var errLoopEnded = errors.New("netpoll ended its event loop")
+
+type backend struct {
+	config   backends.Config
+	listener *listener
+	loop     lib.EventLoop
+	timers   *timer.Service
+	watch    watch
+
+	mu       sync.Mutex
+	conns    map[uint64]*conn
+	lastKey  uint64
+	serving  bool
+	draining bool
+	closing  bool
+	isOver   bool
+	over     chan struct{} // closed when Serve is to end: closing, or drained
+	gone     sync.Cond     // signalled when the last of conns has gone
+	released sync.Once
+}
+
+func newBackend(config backends.Config) (backends.Backend, error) {
+	if err := takePollers(config.Threads, config.Log); err != nil {
+		return nil, err
+	}
+	b := &backend{config: config, conns: map[uint64]*conn{}, over: make(chan struct{})}
+	b.gone.L = &b.mu
+	var err error
+	if b.listener, err = listen(config); err != nil {
+		givePollers()
+		return nil, err
+	}
+	if b.loop, err = lib.NewEventLoop(onRequest, lib.WithOnPrepare(b.opened)); err != nil {
+		b.listener.Close()
+		givePollers()
+		return nil, fmt.Errorf("failed to make an event loop: %w", err)
+	}
+	b.timers = timer.NewService(backends.Now, b.due)
+	return b, nil
+}
+
+// Addr is where the listener listens.
+func (b *backend) Addr() net.Addr { return b.listener.Addr() }
+
+// Serve runs the library's event loop until the engine is over.
+func (b *backend) Serve() error {
+	defer b.release()
+	b.mu.Lock()
+	b.serving = true
+	b.endIfDrained()
+	over := b.isOver
+	b.mu.Unlock()
+	if over {
+		return nil
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- b.loop.Serve(b.listener) }()
+	select {
+	case err := <-ended:
+		b.dropAll()
+		return errors.Join(errLoopEnded, err)
+	case <-b.over:
+	}
+	b.dropAll()
+	<-b.listener.started // or Shutdown would find nothing to shut down, and the loop would run for ever
+	err := b.loop.Shutdown(context.Background())
+	<-ended
+	return err
+}
+
+// release gives back what isn't any connection's.
+func (b *backend) release() {
+	b.released.Do(func() {
+		b.listener.Close()
+		b.timers.Close()
+		givePollers()
+	})
+}
+
+// dropAll closes every connection and waits until they have gone.
+func (b *backend) dropAll() {
+	b.listener.refuse()
+	b.mu.Lock()
+	b.closing = true
+	b.mu.Unlock()
+	for _, c := range b.all() {
+		c.drop(backends.ErrStopped)
+	}
+	b.mu.Lock()
+	for len(b.conns) > 0 {
+		b.gone.Wait()
+	}
+	b.mu.Unlock()
+}
+
+// Drain has every connection's session drained, and newcomers closed.
+func (b *backend) Drain() {
+	b.listener.refuse()
+	b.mu.Lock()
+	b.draining = true
+	b.endIfDrained()
+	b.mu.Unlock()
+	for _, c := range b.all() {
+		c.drain()
+	}
+}
+
+// Close ends Serve, which drops every connection.
+func (b *backend) Close() error {
+	b.listener.refuse()
+	b.mu.Lock()
+	b.closing = true
+	b.end()
+	serving := b.serving
+	b.mu.Unlock()
+	if !serving {
+		b.release()
+	}
+	return nil
+}
+
+// endIfDrained ends Serve once a drain is over. The caller holds b.mu.
+func (b *backend) endIfDrained() {
+	if b.draining && len(b.conns) == 0 {
+		b.end()
+	}
+}
+
+// end ends Serve. The caller holds b.mu.
+func (b *backend) end() {
+	if !b.isOver {
+		b.isOver = true
+		close(b.over)
+	}
+}
+
+// all is a list of the connections there are.
+func (b *backend) all() []*conn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := make([]*conn, 0, len(b.conns))
+	for _, c := range b.conns {
+		all = append(all, c)
+	}
+	return all
+}
+
+// opened is called by a poller for a newcomer that isn't registered with it yet. What it returns comes
+// back to onRequest.
+func (b *backend) opened(sock lib.Connection) context.Context {
+	c := &conn{Context: context.Background(), backend: b, sock: sock}
+	now := backends.Now()
+	c.mu.Lock()
+	defer c.unlock()
+	if c.session = b.config.Open(now, c); c.session == nil {
+		c.doom(nil)
+		return c
+	}
+	_ = sock.AddCloseCallback(c.closed)
+	b.mu.Lock()
+	b.lastKey++
+	c.key = b.lastKey
+	b.conns[c.key] = c
+	draining, closing := b.draining, b.closing
+	b.mu.Unlock()
+	switch {
+	case closing:
+		c.doom(backends.ErrStopped)
+	case draining:
+		c.drained(now)
+	default:
+		c.push(now)
+	}
+	return c
+}
+
+// removed is called when a connection has gone.
+func (b *backend) removed(c *conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.conns, c.key)
+	if len(b.conns) == 0 {
+		b.gone.Broadcast()
+	}
+	b.endIfDrained()
+}
+
+// due is called by the timers.
+func (b *backend) due(key uint64, at time.Duration) {
+	if key == watchKey {
+		b.lookAtBlocked()
+		return
+	}
+	b.mu.Lock()
+	c := b.conns[key]
+	b.mu.Unlock()
+	if c != nil {
+		c.expire(at)
+	}
+}

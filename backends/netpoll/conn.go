@@ -1,0 +1,148 @@
+package netpoll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	lib "github.com/cloudwego/netpoll"
+
+	"echosrv/backends"
+	"echosrv/backends/internal/timer"
+)
+
+// conn is a connection. Its handler, the timers, a drain and the library's close come from different
+// goroutines; whoever holds mu owns the session. The holder gives mu up while it waits for a write.
+type conn struct {
+	context.Context // so that the library hands the conn to onRequest
+	backend         *backend
+	sock            lib.Connection
+	key             uint64
+
+	mu      sync.Mutex
+	session backends.Session // nil when closed
+	ticket  timer.Ticket
+	doomed  bool  // the socket is to be closed, or is
+	closing bool  // sock.Close was called
+	reason  error // why it is closed, if it is by us
+	shut    bool  // our half of the socket is shut down
+	writing writing
+	held    int // bytes read while a write was blocked, whose memory can't be released
+}
+
+// RemoteAddr makes conn a backends.Peer.
+func (c *conn) RemoteAddr() string { return c.sock.RemoteAddr().String() }
+
+// lock takes the session over for something that happens beside the handler.
+func (c *conn) lock() {
+	c.mu.Lock()
+	if c.writing.reply != nil {
+		c.settleBlocked(backends.Now())
+	}
+}
+
+// unlock gives the session up, and closes the socket if that was decided. The library may run closed from
+// within Close, so it must not be called with mu held.
+func (c *conn) unlock() {
+	end := c.doomed && !c.closing
+	c.closing = c.closing || end
+	c.mu.Unlock()
+	if end {
+		c.sock.Close()
+	}
+}
+
+// doom decides that the socket is to be closed. The caller holds mu.
+func (c *conn) doom(reason error) {
+	if !c.doomed {
+		c.doomed, c.reason = true, reason
+	}
+}
+
+func (c *conn) drop(reason error) {
+	c.mu.Lock()
+	defer c.unlock()
+	c.doom(reason)
+}
+
+// alive says whether the session may still be used. The caller holds mu.
+func (c *conn) alive() bool { return c.session != nil && !c.doomed }
+
+// settle does what the session wants when nothing can be written for now. The caller holds mu.
+func (c *conn) settle() {
+	switch s := c.session; {
+	case !c.alive():
+	case s.Done():
+		c.doom(nil)
+	case !s.Reading():
+		c.doom(backends.ErrNoPause)
+	default:
+		if s.Ending() && s.Queued() == 0 && !c.writing.busy && !c.shut {
+			c.shut = true
+			c.shutdownWrite()
+		}
+		if d := s.Deadline(); c.ticket.Wants(d) {
+			c.ticket = timer.Ticket(d)
+			c.backend.timers.Add(d, c.key)
+		}
+	}
+}
+
+// shutdownWrite is beyond the library, but it gives the descriptor away for such uses.
+func (c *conn) shutdownWrite() {
+	if fd, ok := c.sock.(lib.Conn); ok {
+		_ = syscall.Shutdown(fd.Fd(), syscall.SHUT_WR) // it fails only if the peer has reset the connection
+	}
+}
+
+// expire is called when a time that was filed has come.
+func (c *conn) expire(at time.Duration) {
+	c.lock()
+	defer c.unlock()
+	if c.ticket != timer.Ticket(at) || !c.alive() {
+		return
+	}
+	c.ticket = 0
+	now := backends.Now()
+	if d := c.session.Deadline(); d != 0 && now >= d {
+		c.session.Expire(now)
+	}
+	c.push(now)
+}
+
+// drain asks the peer to finish.
+func (c *conn) drain() {
+	c.lock()
+	defer c.unlock()
+	if c.alive() {
+		c.drained(backends.Now())
+	}
+}
+
+func (c *conn) drained(now time.Duration) {
+	c.session.Drain(now)
+	c.push(now)
+}
+
+var errPeerClosed = errors.New("the peer closed before all replies were written")
+
+// closed is the last callback of the library for a connection, once its handler has returned.
+func (c *conn) closed(lib.Connection) error {
+	c.mu.Lock()
+	s := c.session
+	c.session, c.writing.reply = nil, nil
+	reason := c.reason
+	if !c.doomed {
+		if s.EOF(backends.Now()); !s.Done() || c.writing.busy {
+			reason = fmt.Errorf("%w: %w", backends.ErrReset, errPeerClosed)
+		}
+	}
+	c.doomed = true
+	s.Close(reason)
+	c.mu.Unlock()
+	c.backend.removed(c)
+	return nil
+}
