@@ -1,6 +1,8 @@
 package load
 
 import (
+	"sort"
+
 	"echosrv/protocol"
 )
 
@@ -13,8 +15,6 @@ const (
 	mostEvidence = 1 << 20
 	// evidenceAfter is how much more than everything owed is enough evidence, in bytes.
 	evidenceAfter = 64 << 10
-	// kindOffset is where the kind stands in a header: up to there all packets without flags are alike.
-	kindOffset = 3
 )
 
 // An aside is what a flow keeps besides its place in the script, for as long as there is such a thing: a
@@ -59,9 +59,9 @@ func (f *flow) receiveAside(now int64, b []byte, m *meter) {
 
 // takeEchoes takes as many bytes as match and, where they stop to, puts the beginning of that packet aside.
 func (f *flow) takeEchoes(now int64, b []byte, m *meter) []byte {
-	n := f.matching(b[:min(len(b), f.owed)])
-	if n > 0 {
-		f.took(now, n, m)
+	if n := f.matching(b[:min(len(b), f.owed)]); n > 0 {
+		w, _ := f.script.match(f.inOff, f.inPacket, b[:n])
+		f.went(now, w, n, m)
 		b = b[n:]
 	}
 	if len(b) == 0 {
@@ -73,10 +73,10 @@ func (f *flow) takeEchoes(now int64, b []byte, m *meter) []byte {
 		f.aside = &aside{}
 	}
 	// The part of the packet that looked like the expected echo belongs to whatever this is.
-	head := f.script.echo[start:f.inOff]
+	head := f.script.expected(f.inPacket)[:begun]
 	f.inOff -= begun
 	f.owed += begun
-	if !f.script.framed || begun > kindOffset {
+	if !f.script.framed() || begun > kindOffset {
 		f.aside.evidence = append(append(make([]byte, 0, len(head)+len(b)), head...), b...)
 		f.stopped = true
 		return nil
@@ -87,15 +87,11 @@ func (f *flow) takeEchoes(now int64, b []byte, m *meter) []byte {
 
 // matching is how many bytes at the start of b are as expected.
 func (f *flow) matching(b []byte) int {
-	n, at := 0, f.inOff
-	for n < len(b) && b[n] == f.script.echo[at] {
-		n++
-		at++
-		if at == f.script.size() {
-			at = 0
-		}
-	}
-	return n
+	// Matching is monotonous: the first n bytes match as long as n is small enough.
+	return sort.Search(len(b), func(n int) bool {
+		_, ok := f.script.match(f.inOff, f.inPacket, b[:n+1])
+		return !ok
+	})
 }
 
 // takeAside takes bytes of a packet that is no echo, up to its end, and returns the others.

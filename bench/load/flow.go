@@ -1,9 +1,6 @@
 package load
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 // A flow is the client's half of one connection, without its socket and without a clock: what to send
 // next, what must come back, and whether it did. One loop owns it.
@@ -155,52 +152,30 @@ func (f *flow) wrote(n int) {
 
 // receive takes bytes that arrived at now, checks them, and records what they complete. b is only read.
 func (f *flow) receive(now int64, b []byte, m *meter) {
-	if f.aside == nil && len(b) <= f.owed && f.equal(b) {
-		f.took(now, len(b), m)
-		return
+	if f.aside == nil && len(b) <= f.owed {
+		if w, ok := f.script.match(f.inOff, f.inPacket, b); ok {
+			f.went(now, w, len(b), m)
+			return
+		}
 	}
 	f.receiveAside(now, b, m)
 }
 
-// equal reports whether b is what must arrive next.
-func (f *flow) equal(b []byte) bool {
-	want := f.script.echo[f.inOff:]
-	for len(b) > len(want) {
-		if !bytes.Equal(b[:len(want)], want) {
-			return false
-		}
-		b, want = b[len(want):], f.script.echo
-	}
-	return bytes.Equal(b, want[:len(b)])
-}
-
-// took goes forward over n echoed bytes.
-func (f *flow) took(now int64, n int, m *meter) {
-	starts := f.script.starts
-	end, i := f.inOff+n, f.inPacket
-	packets, wire := 0, 0
-	for starts[i+1] <= end {
-		wire += starts[i+1] - starts[i]
-		packets++
-		i++
-		if i == f.script.packets() {
-			i = 0
-			end -= starts[len(starts)-1]
-		}
-	}
-	f.inOff, f.inPacket = end, i
+// went goes forward over n echoed bytes, which lead to w.
+func (f *flow) went(now int64, w walk, n int, m *meter) {
+	f.inOff, f.inPacket = w.off, w.packet
 	f.owed -= n
-	if packets == 0 {
+	if w.packets == 0 {
 		return
 	}
-	f.inFlight -= packets
-	f.answered += int64(packets)
-	m.echoed(packets, wire)
-	for packets > 0 {
+	f.inFlight -= w.packets
+	f.answered += int64(w.packets)
+	m.echoed(w.packets, w.wire)
+	for n := w.packets; n > 0; {
 		first := f.batches.first()
-		k := min(packets, first.n)
+		k := min(n, first.n)
 		m.latency(now, first.sent, first.due, k)
-		packets -= k
+		n -= k
 		first.n -= k
 		if first.n == 0 {
 			f.batches.dropFirst()

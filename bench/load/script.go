@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
@@ -9,23 +10,22 @@ import (
 )
 
 // A script is what every connection of a run says, and what it must hear: random packets, laid out one
-// after the other as they go over the wire, and once more as they must come back. A connection begins at a
-// packet of its own and goes round and round. So sending is a write of a part of one long slice, and
-// checking is a comparison with a part of another, whatever the number of packets.
+// after the other as they go over the wire. A connection begins at a packet of its own and goes round and
+// round. So sending any number of packets is a write of a part of one long slice, and checking is a
+// comparison with the same slice, but for the kinds.
 //
 // The script has more packets than are ever in flight on a connection, so an echo that was dropped,
 // repeated or moved is never mistaken for the one that was due (as far as payloads of a few bytes can
 // differ at all). It is read-only and shared by all loops.
 type script struct {
 	sent   []byte
-	echo   []byte // the same slice as sent for a plain byte echo
-	starts []int  // where each packet starts, and at last the length of the whole
-	framed bool
+	starts []int         // where each packet starts, and at last the length of the whole
+	echo   protocol.Kind // of what comes back
 }
 
 const (
 	// scriptBytes is how long a script is where nothing asks for more: small enough to stay in the second
-	// level cache twice, so that looking up payloads doesn't slow the client.
+	// level cache, so that looking up payloads doesn't slow the client.
 	scriptBytes = 64 << 10
 	// leastPackets keeps neighbouring packets of any connection different, even with one in flight.
 	leastPackets = 4
@@ -33,12 +33,17 @@ const (
 	mostPackets = 4096
 	// mixPackets is enough to give whole percentages their exact share.
 	mixPackets = 100
+	// kindOffset is where the kind stands in a header. The bytes before it are flags, and zero.
+	kindOffset = 3
 )
 
 func newScript(sizes Sizes, depth int, seed uint64, raw bool) *script {
 	random := newRandom(seed, 0)
 	list := drawSizes(sizes, scriptLength(sizes, depth), random)
-	s := &script{framed: !raw, starts: make([]int, 1, len(list)+1)}
+	s := &script{echo: protocol.DataEcho, starts: make([]int, 1, len(list)+1)}
+	if raw {
+		s.echo = protocol.DataSend
+	}
 	for _, n := range list {
 		s.starts = append(s.starts, s.size()+protocol.HeaderSize+n)
 	}
@@ -46,13 +51,6 @@ func newScript(sizes Sizes, depth int, seed uint64, raw bool) *script {
 	fill(s.sent, random)
 	for i, n := range list {
 		protocol.PutHeader(s.sent[s.starts[i]:], protocol.Header{Kind: protocol.DataSend, Length: uint32(n)})
-	}
-	s.echo = s.sent
-	if s.framed {
-		s.echo = slices.Clone(s.sent)
-		for _, at := range s.starts[:len(list)] {
-			protocol.SetKind(s.echo[at:], protocol.DataEcho)
-		}
 	}
 	return s
 }
@@ -80,7 +78,7 @@ func scriptLength(sizes Sizes, depth int) int {
 		n = max(n, mixPackets, min(rarest(sizes), mostPackets))
 	}
 	// Variety gives way where payloads are huge; more packets than are in flight there must be.
-	n = min(n, int(maxScriptBytes/2/mean))
+	n = min(n, int(maxScriptBytes/mean))
 	return max(n, depth+1, leastPackets)
 }
 
@@ -134,9 +132,72 @@ func (s *script) packetAt(off int) int {
 	return i
 }
 
-// expected is packet i as it must come back; i may be any number of rounds ahead or behind.
+// framed reports whether the server knows packets; a plain byte echo doesn't.
+func (s *script) framed() bool { return s.echo == protocol.DataEcho }
+
+// expected is packet i as it must come back; i may be any number of rounds ahead or behind. It is a copy.
 func (s *script) expected(i int) []byte {
 	n := s.packets()
 	i = (i%n + n) % n
-	return s.echo[s.starts[i]:s.starts[i+1]]
+	p := slices.Clone(s.sent[s.starts[i]:s.starts[i+1]])
+	protocol.SetKind(p, s.echo)
+	return p
+}
+
+// A walk is how far some bytes lead through a script.
+type walk struct {
+	off     int // byte offset
+	packet  int // that off is in
+	packets int // whole ones gone past
+	wire    int // their bytes, with headers
+}
+
+// match walks over b, which should be the echo of what the script says from the byte off of packet i on. It
+// reports whether it is.
+func (s *script) match(off, i int, b []byte) (w walk, ok bool) {
+	w = walk{off: off, packet: i}
+	for len(b) > 0 {
+		start, end := s.starts[w.packet], s.starts[w.packet+1]
+		k := 0
+		switch {
+		case w.off == start && len(b) > kindOffset:
+			if binary.BigEndian.Uint32(b) != uint32(s.echo) {
+				return w, false
+			}
+			k = kindOffset + 1
+		case w.off <= start+kindOffset:
+			if k, ok = s.matchKind(w.off-start, b); !ok {
+				return w, false
+			}
+		}
+		n := min(len(b), end-w.off)
+		if !bytes.Equal(b[k:n], s.sent[w.off+k:w.off+n]) {
+			return w, false
+		}
+		b = b[n:]
+		w.off += n
+		if w.off == end {
+			w.packets++
+			w.wire += end - start
+			if w.packet++; w.packet == s.packets() {
+				w.packet, w.off = 0, 0
+			}
+		}
+	}
+	return w, true
+}
+
+// matchKind compares b with a header from its byte at on, up to the kind and as far as b goes; n is how far.
+func (s *script) matchKind(at int, b []byte) (n int, ok bool) {
+	for ; at <= kindOffset && n < len(b); at++ {
+		want := byte(0)
+		if at == kindOffset {
+			want = byte(s.echo)
+		}
+		if b[n] != want {
+			return n, false
+		}
+		n++
+	}
+	return n, true
 }
