@@ -148,6 +148,9 @@ const (
 	registerPbufRing    = 22
 )
 
+// pbufIncremental registers a ring of provided buffers that are filled bit by bit.
+const pbufIncremental = 1 << 1 // IOU_PBUF_RING_INC, 6.12
+
 // Opcodes.
 const (
 	opNop         = 0
@@ -181,5 +184,6 @@ const (
 const (
 	cqeBuffer      = 1 << 0 // the upper 16 bits are the number of a provided buffer
 	cqeMore        = 1 << 1 // the request goes on and will complete again
+	cqeBufferMore  = 1 << 4 // more of that buffer is still to be filled
 	cqeBufferShift = 16
 )

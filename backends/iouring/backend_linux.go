@@ -3,10 +3,13 @@ package iouring
 import (
 	"errors"
 	"net"
+	"os"
 	"sync"
 
 	"echosrv/backends"
 	"echosrv/backends/internal/sock"
+
+	"golang.org/x/sys/unix"
 )
 
 // backend is a running engine: its loops, and the little that goroutines other than theirs may do.
@@ -25,28 +28,49 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 	if err := available(); err != nil {
 		return nil, err
 	}
-	sharing := sock.Exclusive
-	if config.Threads > 1 {
-		sharing = sock.Shared
-	}
 	b := &backend{config: config}
-	address := config.Address
-	for i := range max(config.Threads, 1) {
-		listener, err := sock.Listen(address, sharing)
-		if err != nil {
-			b.free()
-			return nil, err
-		}
-		b.addr = listener.Addr
-		address = listener.Addr.String() // the others listen on the port that the first one got
-		l, err := newLoop(&b.config, listener, i)
+	listeners, err := listen(config.Address, max(config.Threads, 1))
+	if err != nil {
+		return nil, err
+	}
+	b.addr = listeners[0].Addr
+	for i, listener := range listeners {
+		l, failed := newLoop(&b.config, listener, i)
 		b.loops = append(b.loops, l)
-		if err != nil {
-			b.free()
-			return nil, err
-		}
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		b.free()
+		return nil, err
 	}
 	return b, nil
+}
+
+// listen makes n sockets that listen on one address and share its newcomers (SO_REUSEPORT). The first
+// claims the address for itself and only then lets others in: if all asked to share, an address that
+// another process of this user shares too would not be found to be in use.
+func listen(address string, n int) ([]*sock.Listener, error) {
+	first, err := sock.Listen(address, sock.Exclusive)
+	if err != nil {
+		return nil, err
+	}
+	all := []*sock.Listener{first}
+	if n > 1 {
+		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(first.FD, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+	}
+	for len(all) < n && err == nil {
+		var l *sock.Listener
+		if l, err = sock.Listen(first.Addr.String(), sock.Shared); err == nil {
+			all = append(all, l)
+		}
+	}
+	if err != nil {
+		for _, l := range all {
+			l.Close()
+		}
+		return nil, err
+	}
+	return all, nil
 }
 
 func (b *backend) free() {

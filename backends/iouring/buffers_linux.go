@@ -21,7 +21,23 @@ type buffers struct {
 	mask    uint16
 	tail    uint16 // the kernel's view of it is stored by publish
 	mapping []byte // of entries
+	blocks  []block
 }
+
+// block is what is known of one block that the kernel has been given.
+type block struct {
+	used     int  // bytes that were received into it
+	held     int  // pieces of it that were not given back
+	finished bool // the kernel puts nothing more into it
+}
+
+// piece is a run of bytes that one receive put into a block.
+type piece struct {
+	bytes []byte
+	block int32
+}
+
+const noBlock = -1
 
 const bufferGroup = 1
 
@@ -29,7 +45,7 @@ const bufferGroup = 1
 const cacheLine = 64
 
 // newBuffers provides count blocks, a power of two of at most 32768, of size bytes to r.
-func newBuffers(r *ring, count, size int) (*buffers, error) {
+func newBuffers(r *ring, count, size int, incremental uint16) (*buffers, error) {
 	page := os.Getpagesize()
 	// Blocks that all begin at a multiple of some power of two compete for few lines of the caches, which
 	// choose lines by the lower bits of the address; an odd number of lines between them spreads them out.
@@ -44,12 +60,13 @@ func newBuffers(r *ring, count, size int) (*buffers, error) {
 		b.close()
 		return nil, os.NewSyscallError("mmap", err)
 	}
+	b.blocks = make([]block, count)
 	b.entries = unsafe.Slice((*providedBuffer)(unsafe.Pointer(&b.mapping[0])), count)
 	for i := range count {
-		b.recycle(uint16(i))
+		b.provide(uint16(i))
 	}
 	b.publish()
-	reg := bufferRegistration{ringAddr: uint64(uintptr(unsafe.Pointer(&b.mapping[0]))), entries: uint32(count), bgid: bufferGroup}
+	reg := bufferRegistration{ringAddr: uint64(uintptr(unsafe.Pointer(&b.mapping[0]))), entries: uint32(count), bgid: bufferGroup, flags: incremental}
 	if _, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerPbufRing, uintptr(unsafe.Pointer(&reg)), 1, 0, 0); errno != 0 {
 		b.close()
 		return nil, os.NewSyscallError("io_uring_register of a buffer ring", errno)
@@ -67,14 +84,33 @@ func (b *buffers) close() {
 	}
 }
 
-// taken is the first n bytes of the block that a completion named, which is the caller's until recycle.
-func (b *buffers) taken(bid uint16, n int) []byte {
-	at := int(bid) * b.stride
-	return b.memory[at : at+n : at+n]
+// taken is what a completion with cqeBuffer put into a block, which is the caller's until giveBack. It must
+// be called for every such completion, in their order.
+func (b *buffers) taken(e cqe) piece {
+	bid := uint16(e.flags >> cqeBufferShift)
+	k := &b.blocks[bid]
+	n := max(int(e.res), 0)
+	at := int(bid)*b.stride + k.used
+	k.used += n
+	k.held++
+	k.finished = e.flags&cqeBufferMore == 0
+	return piece{b.memory[at : at+n : at+n], int32(bid)}
 }
 
-// recycle gives a block back; the kernel sees it after publish.
-func (b *buffers) recycle(bid uint16) {
+// giveBack returns a piece. A block that the kernel has finished with goes back to it with the last one.
+func (b *buffers) giveBack(bid int32) {
+	if bid == noBlock {
+		return
+	}
+	k := &b.blocks[bid]
+	if k.held--; k.held == 0 && k.finished {
+		b.provide(uint16(bid))
+	}
+}
+
+// provide puts a block at the tail of the ring; the kernel sees it after publish.
+func (b *buffers) provide(bid uint16) {
+	b.blocks[bid] = block{}
 	e := &b.entries[b.tail&b.mask]
 	e.addr = uint64(uintptr(unsafe.Pointer(&b.memory[int(bid)*b.stride])))
 	e.len = uint32(b.size)
@@ -82,7 +118,7 @@ func (b *buffers) recycle(bid uint16) {
 	b.tail++
 }
 
-// publish lets the kernel have what was recycled. The tail is 16 bits wide and there is no atomic store of
+// publish lets the kernel have what was provided. The tail is 16 bits wide and there is no atomic store of
 // that width in Go, so the aligned word around it is stored: the tail and, in front of it, the number of
 // the first entry's block, which the kernel never writes.
 func (b *buffers) publish() {

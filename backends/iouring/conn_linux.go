@@ -129,7 +129,7 @@ func (l *loop) settle(now time.Duration, c *conn) {
 	}
 	if s.Queued() > 0 {
 		if !c.is(polling) {
-			l.write(c, nil, noBuffer)
+			l.write(c, nil, noBlock)
 			return
 		}
 	} else if s.Ending() && !c.is(ended) && !s.Done() {

@@ -25,9 +25,9 @@ type loop struct {
 	conns  table
 	timers timer.Heap
 
-	batch      []cqe // the completions of this turn
-	waiting    []cqe // those that must wait for the outcome of a send, and come first in the next turn
-	spareBatch []cqe
+	batch      []cqe     // the completions of this turn
+	waiting    []arrival // those that must wait for the outcome of a send, and come first in the next turn
+	spareWait  []arrival
 	sends      []send // prepared since the outcomes were last looked at
 	spareSends []send
 	starved    []key // connections to be read again once there are buffers
@@ -59,7 +59,7 @@ func newLoop(config *backends.Config, listener *sock.Listener, index int) (*loop
 	if l.ring, err = newRing(requestSlots, completionSlots); err != nil {
 		return l, err
 	}
-	if l.buffers, err = newBuffers(l.ring, bufferCount(config.Options), config.Options.Bytes("buffer")); err != nil {
+	if l.buffers, err = newBuffers(l.ring, bufferCount(config.Options), config.Options.Bytes("buffer"), incremental(config.Options)); err != nil {
 		return l, err
 	}
 	if l.waker, err = sock.NewWaker(); err != nil {
@@ -136,11 +136,12 @@ func (l *loop) turn() (err error) {
 	}
 	if len(l.waiting) > 0 {
 		waiting := l.waiting
-		l.waiting = l.spareBatch[:0]
-		for _, e := range waiting {
-			l.received(now, e)
+		l.waiting = l.spareWait[:0]
+		for i := range waiting {
+			l.received(now, &waiting[i])
 		}
-		l.spareBatch = waiting
+		clear(waiting)
+		l.spareWait = waiting[:0]
 	}
 	for _, e := range l.batch {
 		l.dispatch(now, e)
@@ -167,7 +168,11 @@ func (l *loop) enter() {
 func (l *loop) dispatch(now time.Duration, e cqe) {
 	switch key(e.userData).kind() {
 	case recvKind:
-		l.received(now, e)
+		a := arrival{key: key(e.userData), res: e.res, more: e.flags&cqeMore != 0, piece: piece{block: noBlock}}
+		if e.flags&cqeBuffer != 0 {
+			a.piece = l.buffers.taken(e)
+		}
+		l.received(now, &a)
 	case pollKind:
 		l.writable(now, e)
 	case acceptKind:

@@ -40,7 +40,7 @@ func tryRing() error {
 	if err != nil {
 		return err
 	}
-	b, err := newBuffers(r, 1, minBuffer)
+	b, err := newBuffers(r, 1, minBuffer, 0)
 	if err == nil {
 		err = r.probe()
 	}

@@ -19,64 +19,68 @@ func (l *loop) read(c *conn, wanted bool) {
 	}
 }
 
+// arrival is a completion of a receive.
+type arrival struct {
+	key key
+	piece
+	res  int32
+	more bool // the receive goes on
+}
+
 // received takes a completion of a receive: a buffer with bytes, the end of input, or a failure. Bytes
 // that come while the reply to the last ones is being sent have to wait for the outcome: a session can't
 // be called before. The outcome is known in the next turn, and what waits is then the first to be served.
-func (l *loop) received(now time.Duration, e cqe) {
-	c := l.conns.find(key(e.userData))
+func (l *loop) received(now time.Duration, a *arrival) {
+	c := l.conns.find(a.key)
 	if c == nil {
-		l.giveBack(e)
+		l.buffers.giveBack(a.block)
 		return
 	}
 	if c.is(sending) {
-		l.waiting = append(l.waiting, e)
+		l.waiting = append(l.waiting, *a)
 		return
 	}
-	if e.flags&cqeMore == 0 {
+	if !a.more {
 		c.state &^= receiving | cancelling
 	}
 	if c.is(closing) {
-		l.giveBack(e)
+		l.buffers.giveBack(a.block)
 		l.release(c)
 		return
 	}
-	switch {
-	case e.res > 0:
-		l.bytes(now, c, uint16(e.flags>>cqeBufferShift), int(e.res))
-	case e.res == 0:
-		l.giveBack(e)
-		c.session.EOF(now)
-	case e.res == -int32(unix.ENOBUFS):
-		// All buffers are in use. They come back when the sends of this turn are done.
-		l.starved = append(l.starved, c.key(recvKind))
+	if a.res > 0 {
+		l.bytes(now, c, a.piece)
+		l.settle(now, c)
 		return
-	case e.res == -int32(unix.ECANCELED), e.res == -int32(unix.EINTR), e.res == -int32(unix.EAGAIN):
+	}
+	l.buffers.giveBack(a.block)
+	switch errno := unix.Errno(-a.res); errno {
+	case 0:
+		c.session.EOF(now)
+	case unix.ENOBUFS:
+		// All blocks are in use. They come back when the sends of this turn are done.
+		l.starved = append(l.starved, a.key)
+		return
+	case unix.ECANCELED, unix.EINTR, unix.EAGAIN:
 	default:
-		l.drop(c, reset(unix.Errno(-e.res)))
+		l.drop(c, reset(errno))
 		return
 	}
 	l.settle(now, c)
 }
 
-// bytes gives the session what arrived and prepares the reply, which is sent from the buffer itself.
-func (l *loop) bytes(now time.Duration, c *conn, bid uint16, n int) {
-	reply := c.session.Receive(now, l.buffers.taken(bid, n))
+// bytes gives the session what arrived and prepares the reply, which is sent from the block itself.
+func (l *loop) bytes(now time.Duration, c *conn, p piece) {
+	reply := c.session.Receive(now, p.bytes)
 	switch {
 	case len(reply) == 0:
-		l.buffers.recycle(bid)
+		l.buffers.giveBack(p.block)
 	case c.is(polling):
-		// The socket takes nothing now, and a slow reader may not hold buffers that all share.
+		// The socket takes nothing now, and a slow reader may not hold blocks that all share.
 		c.session.Sent(now, 0, reply)
-		l.buffers.recycle(bid)
+		l.buffers.giveBack(p.block)
 	default:
-		l.write(c, reply, int32(bid))
-	}
-}
-
-// giveBack recycles the buffer of a completion that nobody wants, if it has one.
-func (l *loop) giveBack(e cqe) {
-	if e.flags&cqeBuffer != 0 {
-		l.buffers.recycle(uint16(e.flags >> cqeBufferShift))
+		l.write(c, reply, p.block)
 	}
 }
 

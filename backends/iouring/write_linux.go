@@ -16,10 +16,8 @@ type send struct {
 	vector *sock.Vector // what it reads from, if there is more than one piece
 	taken  int32        // bytes, or minus an errno; all of them unless a completion says otherwise
 	total  int32
-	bid    int32 // the provided buffer that reply lies in, or noBuffer
+	block  int32 // that reply lies in, or noBlock
 }
-
-const noBuffer = -1
 
 const (
 	// maxPieces is how many pieces of what is pending go into one send.
@@ -30,9 +28,9 @@ const (
 )
 
 // write prepares a send of all that is pending and of reply behind it.
-func (l *loop) write(c *conn, reply []byte, bid int32) {
+func (l *loop) write(c *conn, reply []byte, block int32) {
 	c.state |= sending
-	s := send{conn: c, reply: reply, bid: bid, total: int32(len(reply))}
+	s := send{conn: c, reply: reply, block: block, total: int32(len(reply))}
 	k := makeKey(sendKind, 0, uint32(len(l.sends)))
 	request := l.ring.sqe()
 	if queued := c.session.Queued(); queued == 0 {
@@ -94,9 +92,7 @@ func (l *loop) sent(now time.Duration, s *send) {
 		taken, errno = 0, unix.Errno(-s.taken)
 	}
 	c.session.Sent(now, taken, s.reply)
-	if s.bid != noBuffer {
-		l.buffers.recycle(uint16(s.bid))
-	}
+	l.buffers.giveBack(s.block)
 	if s.vector != nil {
 		s.vector.Release()
 		l.vectors = append(l.vectors, s.vector)

@@ -18,8 +18,9 @@ func Engine() backends.Engine {
 			OrderlyClose: true, NoDelay: true, CPUPinning: true,
 		},
 		Options: []backends.Option{
-			{Key: "buffer", Default: "64KiB", Help: "size of a shared receive buffer", Check: backends.Bytes(minBuffer, maxBuffer)},
-			{Key: "buffers", Default: "64", Help: "receive buffers of a loop, a power of two", Check: checkCount},
+			{Key: "buffer", Default: "128KiB", Help: "size of a shared receive buffer", Check: backends.Bytes(minBuffer, maxBuffer)},
+			{Key: "buffers", Default: "8", Help: "receive buffers of a loop, a power of two", Check: checkCount},
+			{Key: "inc", Default: "true", Help: "", Check: backends.Flag},
 		},
 		Threads:   func() int { return 1 },
 		Available: available,
@@ -44,3 +45,10 @@ func checkCount(v string) error {
 }
 
 func bufferCount(o backends.Options) int { n, _ := strconv.Atoi(o.String("buffers")); return n }
+
+func incremental(o backends.Options) uint16 {
+	if o.Flag("inc") {
+		return 2
+	}
+	return 0
+}

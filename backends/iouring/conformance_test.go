@@ -1,0 +1,9 @@
+package iouring
+
+import (
+	"testing"
+
+	"echosrv/backends/backendtest"
+)
+
+func TestConformance(t *testing.T) { backendtest.Run(t, Engine()) }
