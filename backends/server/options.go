@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"time"
 
 	"echosrv/backends"
 	"echosrv/protocol/session"
@@ -28,6 +29,9 @@ type Options struct {
 	GOMAXPROCS int
 	// Session is the policy for each connection.
 	Session session.Settings
+	// Work is the time that the server computes for each packet, for experiments with servers that do more
+	// than echo.
+	Work time.Duration
 	// Admin is the address of the admin server, empty: there is none. AdminTokenFile is needed unless that
 	// is a loopback address. See package admin.
 	Admin          string
@@ -103,6 +107,9 @@ func (o *Options) plan(table []backends.Engine) (plan, error) {
 		wrong = append(wrong, err)
 	}
 	wrong = append(wrong, checkTimes(&o.Session))
+	if o.Work < 0 || o.Work > maxWork {
+		wrong = append(wrong, fmt.Errorf("work=%s: 0s to %s are allowed", o.Work, maxWork))
+	}
 	if len(o.CPUs) > 0 && runtime.GOOS != "linux" {
 		wrong = append(wrong, fmt.Errorf("cpus=%s: only Linux lets a process choose", FormatCPUs(o.CPUs)))
 	}

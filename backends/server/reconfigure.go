@@ -118,11 +118,12 @@ func (s *Server) replace(next Options) ([]Change, error) {
 
 // apply puts checked options in force.
 func (s *Server) apply(next *Options) error {
-	if err := s.service.Configure(next.Session); err != nil {
+	if err := s.service.Configure(s.sessionSettings(next)); err != nil {
 		return Usage(err)
 	}
-	if next.Session.Outbox.Policy != s.options.Session.Outbox.Policy {
-		s.warnNoPause(next.Session)
+	now, before := next.Session, s.options.Session
+	if now.Outbox.Policy != before.Outbox.Policy || now.ConnectionRate != before.ConnectionRate || now.ServerRate != before.ServerRate {
+		s.warnNoPause(now)
 	}
 	s.level.Set(next.LogLevel)
 	s.options = *next

@@ -43,6 +43,7 @@ type Server struct {
 	service  *session.Service
 	backend  backends.Backend
 	events   *events
+	delays   delays
 	began    time.Time
 	draining atomic.Bool
 	drain    sync.Once
@@ -68,8 +69,11 @@ func New(o Options, table []backends.Engine, logs io.Writer) (*Server, error) {
 		return nil, err
 	}
 	s.events = newEvents(s.log)
-	if s.service, err = session.NewService(o.Session, buffer.NewPool(0), s.events); err != nil {
+	if s.service, err = session.NewService(s.sessionSettings(&o), buffer.NewPool(0), s.events); err != nil {
 		return nil, Usage(err)
+	}
+	if o.Admin != "" {
+		s.service.Probe(backends.Now, s.delays.observe)
 	}
 	s.backend, err = s.engine.New(backends.Config{
 		Address: o.Listen, Threads: s.threads, CPUs: o.CPUs, Open: s.open,
@@ -111,14 +115,33 @@ func (s *Server) place(threads int) error {
 
 // open is called by the engine for every connection it accepted.
 func (s *Server) open(now time.Duration, peer backends.Peer) backends.Session {
-	return s.service.Open(now, peer)
+	opened := s.service.Open(now, peer)
+	if s.log.Enabled(context.Background(), slog.LevelDebug) {
+		s.log.Debug("connection opened", "connection", opened.ID(), "peer", opened.RemoteAddr())
+	}
+	if s.options.Work > 0 {
+		return &working{Session: opened, each: s.options.Work}
+	}
+	return opened
 }
 
-// warnNoPause says once what overflow=block comes to on an engine that can't stop reading.
+// sessionSettings are what the sessions get: the options, and what the engine can't do.
+func (s *Server) sessionSettings(o *Options) session.Settings {
+	set := o.Session
+	set.NoPause = !s.engine.Capabilities.PauseReads
+	return set
+}
+
+// warnNoPause says once what settings come to that need an engine which can stop reading.
 func (s *Server) warnNoPause(set session.Settings) {
-	if set.Outbox.Policy == buffer.Block && !s.engine.Capabilities.PauseReads {
-		s.log.Warn("this engine can't pause its reading: a connection whose outbox is full is closed, as with overflow=close",
-			"engine", s.engine.Name, "overflow", set.Outbox.Policy.String())
+	if s.engine.Capabilities.PauseReads {
+		return
+	}
+	if set.Outbox.Policy == buffer.Block {
+		s.log.Warn("this engine can't pause reading: a connection whose outbox is full is closed, as with overflow=close", "engine", s.engine.Name)
+	}
+	if set.ConnectionRate != (session.Rate{}) || set.ServerRate != (session.Rate{}) {
+		s.log.Warn("this engine can't pause reading: a connection above its rate is closed", "engine", s.engine.Name)
 	}
 }
 

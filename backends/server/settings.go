@@ -29,7 +29,9 @@ type Setting struct {
 // The groups of settings.
 const (
 	groupService = "Service"
+	groupMode    = "Mode"
 	groupLimits  = "Limits"
+	groupRates   = "Rates"
 	groupTimes   = "Times"
 	groupAdmin   = "Admin"
 	groupLog     = "Log"
@@ -40,7 +42,7 @@ const maxProcs = 2 * backends.MaxThreads
 
 // Settings are all there are, in the order of help texts.
 func Settings() []Setting {
-	return slices.Concat(serviceSettings(), limitSettings(), timeSettings(), adminSettings(), logSettings())
+	return slices.Concat(serviceSettings(), modeSettings(), limitSettings(), rateSettings(), timeSettings(), adminSettings(), logSettings())
 }
 
 func serviceSettings() []Setting {
@@ -58,16 +60,48 @@ func serviceSettings() []Setting {
 	}
 }
 
+func modeSettings() []Setting {
+	return []Setting{
+		{Name: "mode", Group: groupMode, Live: true, Help: "real-time: each burst of packets is echoed at once; async: echoes are held and sent in batches",
+			In: func(o *Options) Value { return modeValue{&o.Session.Mode} }},
+		{Name: "flush-interval", Group: groupMode, Live: true, Help: "in mode async, the longest time that an echo is held",
+			In: func(o *Options) Value {
+				return durationValue{&o.Session.FlushInterval, time.Millisecond, session.MaxFlushInterval}
+			}},
+		{Name: "flush-bytes", Group: groupMode, Live: true, Help: "in mode async, the size at which held echoes are sent at once",
+			In: func(o *Options) Value { return sizeValue{&o.Session.FlushBytes, 1, session.MaxOutbox} }},
+		{Name: "work", Group: groupMode, Help: "time that the server computes for each packet, for experiments; 0s: none",
+			In: func(o *Options) Value { return durationValue{&o.Work, 0, maxWork} }},
+	}
+}
+
 func limitSettings() []Setting {
 	return []Setting{
 		{Name: "max-packet", Group: groupLimits, Live: true, Help: "largest payload accepted",
 			In: func(o *Options) Value { return sizeValue{&o.Session.MaxPayload, 0, protocol.MaxPayload} }},
+		{Name: "max-connections", Group: groupLimits, Live: true, Help: "connections at once; more are sent an ERROR and closed; 0: no limit",
+			In: func(o *Options) Value { return intValue{&o.Session.MaxConnections, 0, session.MaxConnections} }},
 		{Name: "outbox-bytes", Group: groupLimits, Live: true, Help: "bytes of replies that may wait for one connection",
 			In: func(o *Options) Value { return sizeValue{&o.Session.Outbox.Bytes, 1, session.MaxOutbox} }},
 		{Name: "outbox-packets", Group: groupLimits, Live: true, Help: "replies that may wait for one connection",
 			In: func(o *Options) Value { return intValue{&o.Session.Outbox.Packets, 1, session.MaxOutboxPackets} }},
+		{Name: "outbox-budget", Group: groupLimits, Live: true, Help: "bytes of replies that may wait for all connections together; 0: no limit",
+			In: func(o *Options) Value { return sizeValue{&o.Session.OutboxBudget, 0, session.MaxBudget} }},
 		{Name: "overflow", Group: groupLimits, Live: true, Help: "when the outbox is full: " + orList(buffer.Policies) + " (stop reading, discard the newest, disconnect)",
 			In: func(o *Options) Value { return policyValue{&o.Session.Outbox.Policy} }},
+	}
+}
+
+func rateSettings() []Setting {
+	rate := func(name, help string, in func(*session.Settings) *float64) Setting {
+		return Setting{Name: name, Group: groupRates, Live: true, Help: help + "; above it, reading pauses; 0: no limit",
+			In: func(o *Options) Value { return rateValue{in(&o.Session)} }}
+	}
+	return []Setting{
+		rate("connection-packet-rate", "packets per second from one connection", func(s *session.Settings) *float64 { return &s.ConnectionRate.Packets }),
+		rate("connection-byte-rate", "bytes per second from one connection", func(s *session.Settings) *float64 { return &s.ConnectionRate.Bytes }),
+		rate("server-packet-rate", "packets per second from all connections together", func(s *session.Settings) *float64 { return &s.ServerRate.Packets }),
+		rate("server-byte-rate", "bytes per second from all connections together", func(s *session.Settings) *float64 { return &s.ServerRate.Bytes }),
 	}
 }
 

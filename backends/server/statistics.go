@@ -70,8 +70,8 @@ type tally struct {
 // Statistics are what a server did and what it holds, at one moment.
 type Statistics struct {
 	session.Totals
-	// Open is the number of connections.
-	Open uint64
+	// Open is the number of connections, Queued the bytes that wait in all outboxes.
+	Open, Queued int
 	// Errors are the ERROR packets sent, by code.
 	Errors [protocol.CodeShuttingDown + 1]uint64
 	// Closes are the connections that ended, by reason.
@@ -82,19 +82,18 @@ type Statistics struct {
 	// fault.
 	ConfigChanges, ConfigRefusals uint64
 	Pool                          buffer.Statistics
-	Draining                      bool
+	// Delays are the times from read to write of a sample of packets; empty without an admin server.
+	Delays   Delays
+	Draining bool
 }
 
 // Statistics adds up what the server did so far.
 func (s *Server) Statistics() Statistics {
 	t := &s.events.tally
 	out := Statistics{
-		Totals: s.service.Totals(), Pool: s.service.Pool().Stats(), CutOff: t.cutOff.Load(), Draining: s.draining.Load(),
+		Totals: s.service.Totals(), Open: s.service.Connections(), Queued: s.service.Queued(), Pool: s.service.Pool().Stats(),
+		Delays: s.delays.read(), CutOff: t.cutOff.Load(), Draining: s.draining.Load(),
 		ConfigRefusals: t.configRefusals.Load(), ConfigChanges: t.configChanges.Load(),
-	}
-	// The two are read one after the other, so for a moment more may seem closed than opened.
-	if out.Opened > out.Closed {
-		out.Open = out.Opened - out.Closed
 	}
 	for i := range out.Errors {
 		out.Errors[i] = t.errors[i].Load()

@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"echosrv/backends"
 	"echosrv/protocol/buffer"
+	"echosrv/protocol/session"
 )
 
 // Value reads and writes one setting as text. Set refuses what is out of range.
@@ -103,13 +103,10 @@ func shortDuration(d time.Duration) string {
 // rateValue is an amount per second; zero means no limit.
 type rateValue struct{ at *float64 }
 
-// maxRate is the highest rate that can be set, per second.
-const maxRate = 1e12
-
 func (v rateValue) Set(text string) error {
 	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(n) || n < 0 || n > maxRate {
-		return fmt.Errorf("a number per second from 0 (no limit) to %g is allowed", maxRate)
+	if err != nil || !(n == 0 || n >= 1 && n <= session.MaxRate) {
+		return fmt.Errorf("a number per second is allowed: 0 for no limit, or 1 to %g", session.MaxRate)
 	}
 	*v.at = n
 	return nil
@@ -138,6 +135,18 @@ func (v policyValue) Set(text string) error {
 	return nil
 }
 func (v policyValue) String() string { return v.at.String() }
+
+type modeValue struct{ at *session.Mode }
+
+func (v modeValue) Set(text string) error {
+	i := slices.Index(session.Modes, text)
+	if i < 0 {
+		return fmt.Errorf("allowed are %s", strings.Join(session.Modes, ", "))
+	}
+	*v.at = session.Mode(i)
+	return nil
+}
+func (v modeValue) String() string { return v.at.String() }
 
 type levelValue struct{ at *slog.Level }
 

@@ -27,9 +27,10 @@ func liveCharts(s *server.Server) (*statsviz.Server, error) {
 			Series: []statsviz.TimeSeries{
 				series("open", "d", func() float64 { return float64(s.Statistics().Open) }),
 			}},
-		{Name: "echosrv-buffers", Title: "Buffers", YAxisTitle: "bytes", InfoText: "Buffers that hold unfinished packets and waiting replies, and those kept for reuse.",
+		{Name: "echosrv-buffers", Title: "Buffers", YAxisTitle: "bytes", InfoText: "Buffers that hold unfinished packets and waiting replies, the replies among that, and buffers kept for reuse.",
 			Series: []statsviz.TimeSeries{
 				series("in use", ".4s", func() float64 { return float64(s.Statistics().Pool.InUseBytes) }),
+				series("outboxes", ".4s", func() float64 { return float64(s.Statistics().Queued) }),
 				series("idle", ".4s", func() float64 { return float64(s.Statistics().Pool.IdleBytes) }),
 			}},
 	}

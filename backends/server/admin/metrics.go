@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,13 +23,21 @@ type Metric struct {
 	read func(server.Statistics, emit)
 }
 
+// delayMetric is a histogram and therefore not in the table of counters and gauges.
+var delayMetric = Metric{Name: "echosrv_read_to_write_seconds", Help: "Time from the read of a packet until the socket took its echo, of about one packet in 128."}
+
+var infoMetric = Metric{Name: "echosrv_info", Help: "Always 1; the labels engine, threads and gomaxprocs say what runs."}
+
 // emit takes the value of a series; label is "" in a metric without one.
 type emit func(label string, value float64)
 
 // Metrics are all of them, in the order of the documentation.
 func Metrics() []Metric {
-	return append(trafficMetrics(), stateMetrics()...)
+	return append(plainMetrics(), delayMetric, infoMetric)
 }
+
+// plainMetrics are the counters and gauges.
+func plainMetrics() []Metric { return append(trafficMetrics(), stateMetrics()...) }
 
 func counter(name, help string, read func(server.Statistics) uint64) Metric {
 	return Metric{Name: name, Help: help, kind: prometheus.CounterValue,
@@ -60,21 +69,25 @@ func trafficMetrics() []Metric {
 		{Name: "echosrv_errors_total", Help: "ERROR packets sent, by code.", Label: "code", kind: prometheus.CounterValue,
 			read: func(s server.Statistics, out emit) {
 				for code := protocol.CodeMalformed; int(code) < len(s.Errors); code++ {
-					out(code.String(), float64(s.Errors[code]))
+					out(strings.ReplaceAll(code.String(), " ", "-"), float64(s.Errors[code]))
 				}
 			}},
-		counter("echosrv_outbox_packets_total", "Replies that a socket did not take at once and that went through an outbox.", func(s server.Statistics) uint64 { return s.Kept }),
-		counter("echosrv_read_pauses_total", "Times that a connection was not read for a while, as its outbox was full or its rate exceeded.", func(s server.Statistics) uint64 { return s.Pauses }),
+		counter("echosrv_connections_refused_total", "Connections above max-connections.", func(s server.Statistics) uint64 { return s.Refused }),
+		counter("echosrv_outbox_packets_total", "Replies that went through an outbox: a socket did not take them at once, or mode async held them.", func(s server.Statistics) uint64 { return s.Kept }),
+		counter("echosrv_read_pauses_total", "Times that a connection was not read for a while because its outbox was full.", func(s server.Statistics) uint64 { return s.Pauses }),
+		counter("echosrv_rate_pauses_total", "Times that a connection was not read for a while because a rate was exceeded.", func(s server.Statistics) uint64 { return s.Throttled }),
+		counter("echosrv_flushes_total", "Batches sent in mode async.", func(s server.Statistics) uint64 { return s.Flushes }),
 	}
 }
 
 func stateMetrics() []Metric {
 	return []Metric{
 		gauge("echosrv_connections_open", "Connections now open.", func(s server.Statistics) int64 { return int64(s.Open) }),
+		gauge("echosrv_outbox_bytes", "Bytes of replies that wait in all outboxes.", func(s server.Statistics) int64 { return int64(s.Queued) }),
 		gauge("echosrv_buffers_in_use", "Buffers that hold unfinished packets and waiting replies.", func(s server.Statistics) int64 { return s.Pool.InUse }),
 		{Name: "echosrv_buffer_bytes", Help: "Capacity of the buffers in use, and of those kept for reuse.", Label: "state", kind: prometheus.GaugeValue,
 			read: func(s server.Statistics, out emit) {
-				out("in use", float64(s.Pool.InUseBytes))
+				out("in-use", float64(s.Pool.InUseBytes))
 				out("idle", float64(s.Pool.IdleBytes))
 			}},
 		counter("echosrv_buffer_gets_total", "Buffers handed out by the pool.", func(s server.Statistics) uint64 { return s.Pool.Gets }),
@@ -100,10 +113,11 @@ type collector struct {
 	server  *server.Server
 	metrics []Metric
 	descs   []*prometheus.Desc
+	delay   *prometheus.Desc
 }
 
 func newCollector(s *server.Server) *collector {
-	c := &collector{server: s, metrics: Metrics()}
+	c := &collector{server: s, metrics: plainMetrics(), delay: prometheus.NewDesc(delayMetric.Name, delayMetric.Help, nil, nil)}
 	for _, m := range c.metrics {
 		var labels []string
 		if m.Label != "" {
@@ -119,6 +133,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range c.descs {
 		out <- d
 	}
+	out <- c.delay
 }
 
 // Collect is part of prometheus.Collector.
@@ -133,6 +148,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(c.descs[i], m.kind, value, labels...)
 		})
 	}
+	d := stats.Delays
+	out <- prometheus.MustNewConstHistogram(c.delay, d.Count, d.Sum.Seconds(), d.Buckets())
 }
 
 // metricsHandler answers Prometheus from a registry of its own: nothing that a library registers for the
@@ -141,7 +158,7 @@ func metricsHandler(s *server.Server) http.Handler {
 	registry := prometheus.NewRegistry()
 	d := s.Description()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "echosrv_info", Help: "Always 1; its labels say what runs.",
+		Name: infoMetric.Name, Help: infoMetric.Help,
 		ConstLabels: prometheus.Labels{"engine": d.Engine, "threads": strconv.Itoa(d.Threads), "gomaxprocs": strconv.Itoa(d.GOMAXPROCS)},
 	})
 	info.Set(1)

@@ -1,0 +1,214 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func TestSettingsAreWellFormed(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range Settings() {
+		if !regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(s.Name) || seen[s.Name] {
+			t.Errorf("the name %q is malformed or taken", s.Name)
+		}
+		seen[s.Name] = true
+		if s.Help == "" || s.Group == "" {
+			t.Errorf("%s has no help or no group", s.Name)
+		}
+		o := DefaultOptions()
+		before := s.In(&o).String()
+		if err := s.In(&o).Set(before); err != nil || s.In(&o).String() != before {
+			t.Errorf("%s refuses its own default %q or changes it: %v", s.Name, before, err)
+		}
+		if changes := Diff(&Options{}, &Options{}); changes != nil {
+			t.Errorf("equal options differ: %v", changes)
+		}
+	}
+}
+
+// samples are values that a setting may have, besides its default.
+var samples = map[string][]string{
+	"backend": {"goroutine", "fake:colour=blue,threads=2"}, "listen": {"[::1]:0", "127.0.0.1:80", ":1"}, "threads": {"1", "1024"},
+	"cpus": {"0", "0-3,6,9-10"}, "gomaxprocs": {"1", "7"}, "max-packet": {"0", "100", "64KiB", "256MiB"}, "outbox-bytes": {"1", "1GiB"},
+	"outbox-packets": {"1", "77"}, "overflow": {"drop", "close"},
+	"mode": {"async"}, "flush-bytes": {"1", "1MiB"}, "flush-interval": {"1ms", "1m"}, "work": {"1us", "1s"}, "max-connections": {"1", "1000"}, "outbox-budget": {"1", "1GiB"},
+	"connection-packet-rate": {"1", "2.5", "1e12"}, "server-byte-rate": {"1000000"}, "admin": {"127.0.0.1:0"}, "admin-token-file": {"/etc/a file: with #", "'", "\"\\"},
+	"log-level": {"debug", "warn", "error"}, "log-format": {"json"},
+}
+
+// drawOptions makes options in which any settings have any of their samples.
+func drawOptions(t *rapid.T) Options {
+	o := DefaultOptions()
+	for _, s := range Settings() {
+		values := samples[s.Name]
+		if values == nil {
+			if _, ok := s.In(&o).(durationValue); ok {
+				values = []string{"0s", "1ms", "1m", "1h", "1h30m", "720h"}
+			}
+		}
+		values = append(slices.Clone(values), s.In(&o).String())
+		if err := s.In(&o).Set(rapid.SampledFrom(values).Draw(t, s.Name)); err != nil {
+			t.Fatalf("%s: %v", s.Name, err)
+		}
+	}
+	return o
+}
+
+// TestYAMLRoundTrip: what echosrv config prints is a file that says the same.
+func TestYAMLRoundTrip(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "echosrv.yaml")
+	rapid.Check(t, func(t *rapid.T) {
+		want := drawOptions(t)
+		var text bytes.Buffer
+		if err := want.WriteYAML(&text, Origins{"listen": "somewhere"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, origins, err := Source{File: path}.Load()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, &text)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || len(origins) != len(Settings()) {
+			t.Fatalf("%s\n%s", diff, &text)
+		}
+	})
+}
+
+// TestDiffFindsEveryChange: the texts of settings tell any two options apart.
+func TestDiffFindsEveryChange(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawOptions(t), drawOptions(t)
+		if (len(Diff(&a, &b)) == 0) != cmp.Equal(a, b) {
+			t.Fatalf("changes %v, but %s", Diff(&a, &b), cmp.Diff(a, b))
+		}
+	})
+}
+
+func TestPrecedence(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "echosrv.yaml")
+	if err := os.WriteFile(path, []byte("threads: 1\nlinger: 1s\nheartbeat: 1s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"ECHOSRV_LINGER": "2s", "ECHOSRV_HEARTBEAT": "2s", "ECHOSRV_THREADS": "", "ECHOSRV_PORT": "tcp://10.0.0.1:80"}
+	o, origins, err := Source{
+		File: path, Flags: map[string]string{"heartbeat": "3s"},
+		Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+	}.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Threads != 1 || o.Session.Linger != 2*time.Second || o.Session.Heartbeat != 3*time.Second {
+		t.Errorf("got %d, %s, %s", o.Threads, o.Session.Linger, o.Session.Heartbeat)
+	}
+	want := Origins{"threads": path, "linger": "ECHOSRV_LINGER", "heartbeat": "--heartbeat"}
+	if diff := cmp.Diff(want, origins); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestFileNeverPanics: a configuration file may hold anything.
+func FuzzFile(f *testing.F) {
+	for _, seed := range []string{"threads: 1", "a: [1, {b: c}]", "- x", "? a\n: b", "&x a: *x", "a: |\n  text", "---\n---\n", "\x00", "a: !!binary x"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		entries, err := parseFile("file", text)
+		if err != nil && len(entries) > 0 {
+			t.Errorf("entries beside the error %v", err)
+		}
+		for _, e := range entries {
+			o := DefaultOptions()
+			if err := o.Set(e.name, e.text); err != nil && !errors.Is(err, ErrUsage) {
+				t.Errorf("%v is not a usage error", err)
+			}
+		}
+	})
+}
+
+func TestFileLimits(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "big.yaml")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("#"), maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := (Source{File: path}).Load(); err == nil || !strings.Contains(err.Error(), "more than 1048576 bytes") {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := (Source{File: dir}).Load(); err == nil || errors.Is(err, ErrUsage) {
+		t.Errorf("got %v for a directory", err)
+	}
+}
+
+func TestCPUs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cpus := rapid.SliceOfDistinct(rapid.IntRange(0, MaxCPU), func(n int) int { return n }).Draw(t, "cpus")
+		slices.Sort(cpus)
+		got, err := ParseCPUs(FormatCPUs(cpus))
+		if err != nil || !slices.Equal(got, cpus) {
+			t.Fatalf("%q gives %v, %v; want %v", FormatCPUs(cpus), got, err, cpus)
+		}
+	})
+	shuffled := "6,0-2,1-3,6"
+	if got, err := ParseCPUs(shuffled); err != nil || FormatCPUs(got) != "0-3,6" {
+		t.Errorf("%q gives %v, %v", shuffled, got, err)
+	}
+	for _, bad := range []string{",", "1,", "a", "-1", "1-", "3-1", "0-99999999999", "1024", "0x1", "1 ,2", "1--2"} {
+		if got, err := ParseCPUs(bad); err == nil {
+			t.Errorf("%q is taken as %v", bad, got)
+		}
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	var th throttle
+	now := 5 * throttleInterval
+	if ok, held := th.allow(now); !ok || held != 0 {
+		t.Errorf("the first line is held back: %t, %d", ok, held)
+	}
+	for range rand.IntN(50) + 1 {
+		th.held.Store(0)
+		if ok, _ := th.allow(now + throttleInterval - 1); ok {
+			t.Error("a second line within the interval")
+		}
+	}
+	th.allow(now)
+	if ok, held := th.allow(now + throttleInterval); !ok || held != 2 {
+		t.Errorf("after the interval: %t, %d held back; want 2", ok, held)
+	}
+}
+
+// FuzzValues: whatever the text, a setting either refuses it and stays as it was, or takes it and can be
+// read back.
+func FuzzValues(f *testing.F) {
+	for _, seed := range []string{"", "0", "-1", "1e9", "9999999999999999999", "1KiB", "NaN", "1s", "block", "debug", "0-3", "\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, s := range Settings() {
+			o, again := DefaultOptions(), DefaultOptions()
+			before := s.In(&o).String()
+			if err := s.In(&o).Set(text); err != nil {
+				if s.In(&o).String() != before {
+					t.Errorf("%s refuses %q but changes to %q", s.Name, text, s.In(&o).String())
+				}
+				continue
+			}
+			if err := s.In(&again).Set(s.In(&o).String()); err != nil || s.In(&again).String() != s.In(&o).String() {
+				t.Errorf("%s takes %q but not its own %q: %v", s.Name, text, s.In(&o).String(), err)
+			}
+		}
+	})
+}
