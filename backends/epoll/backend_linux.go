@@ -40,42 +40,44 @@ func open(c backends.Config) (backends.Backend, error) {
 	return b, nil
 }
 
-// addLoops makes the loops with their listeners: one each, or with handoff one for a loop of its own.
+// addLoops makes the loops, and listeners for those that accept: each for itself, or one more for all.
 func (b *backend) addLoops() error {
-	shared := b.config.Threads > 1 && b.config.Options.String(optAccept) == reuseport
-	address, sharing := b.config.Address, sock.Exclusive
-	if shared {
-		sharing = sock.Shared
-	}
 	for range b.config.Threads {
-		l, err := newLoop(b, len(b.loops))
-		if err != nil {
+		if err := b.addLoop(); err != nil {
 			return err
 		}
-		b.loops = append(b.loops, l)
-		if !shared && len(b.loops) > 1 || b.config.Options.String(optAccept) == handoff {
-			continue
-		}
-		if err := l.listen(address, sharing); err != nil {
+	}
+	acceptors := b.loops
+	if b.config.Options.String(optAccept) == handoff {
+		workers := b.loops
+		if err := b.addLoop(); err != nil {
 			return err
 		}
-		b.addr = l.listener.Addr
-		address = b.addr.String() // if the kernel chose the port, the others need the same
+		acceptors = b.loops[len(workers):]
+		acceptors[0].workers = workers
 	}
-	if b.config.Options.String(optAccept) != handoff {
-		return nil
-	}
-	acceptor, err := newLoop(b, len(b.loops))
+	listeners, err := sock.ListenShared(b.config.Address, len(acceptors))
 	if err != nil {
 		return err
 	}
-	acceptor.workers = b.loops
-	b.loops = append(b.loops, acceptor)
-	if err := acceptor.listen(address, sharing); err != nil {
-		return err
+	b.addr = listeners[0].Addr
+	for i, l := range acceptors {
+		l.listener = listeners[i]
 	}
-	b.addr = acceptor.listener.Addr
+	for _, l := range acceptors {
+		if err := l.listen(); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func (b *backend) addLoop() error {
+	l, err := newLoop(b, len(b.loops))
+	if err == nil {
+		b.loops = append(b.loops, l)
+	}
+	return err
 }
 
 func (b *backend) Addr() net.Addr { return b.addr }
@@ -136,12 +138,13 @@ func (b *backend) free() {
 	}
 }
 
-// lockThread binds the calling goroutine to its thread, and the thread to the loop's CPU if one was
-// chosen. The goroutine ends without unlocking, which ends the thread: nobody inherits its CPU.
-func (l *loop) lockThread() error {
-	if len(l.backend.config.CPUs) == 0 {
-		return nil
+// lockThread binds the calling goroutine to its thread, and the thread to the loop's CPU if one was chosen.
+// The goroutine is to end without unlocking: nobody inherits its thread.
+func (l *loop) lockThread() (release func(), err error) {
+	cpus := l.backend.config.CPUs
+	if len(cpus) == 0 {
+		return func() {}, nil
 	}
 	runtime.LockOSThread()
-	return sock.PinThread(l.backend.config.CPUs[l.index%len(l.backend.config.CPUs)])
+	return sock.Pin(cpus[l.index%len(cpus)])
 }

@@ -2,6 +2,7 @@ package epoll
 
 import (
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -61,16 +62,18 @@ func newLoop(b *backend, index int) (*loop, error) {
 	}
 	if errno := p.add(w.FD, 0, unix.EPOLLIN); errno != 0 {
 		l.free()
-		return nil, errno
+		return nil, os.NewSyscallError("epoll_ctl", errno)
 	}
 	return l, nil
 }
 
 // run serves until the backend is closed, or drained and the last connection gone.
 func (l *loop) run() error {
-	if err := l.lockThread(); err != nil {
+	release, err := l.lockThread()
+	if err != nil {
 		return err
 	}
+	defer release()
 	defer l.closeAll()
 	l.now = backends.Now()
 	for {
@@ -250,17 +253,13 @@ func (l *loop) free() {
 	}
 }
 
-func (l *loop) listen(address string, sharing sock.Sharing) error {
-	listener, err := sock.Listen(address, sharing)
-	if err != nil {
-		return err
-	}
-	l.listener = listener
+// listen begins to wait for newcomers.
+func (l *loop) listen() (err error) {
 	if l.reserve, err = sock.NewReserve(); err != nil {
 		return err
 	}
-	if errno := l.poller.add(listener.FD, 0, unix.EPOLLIN); errno != 0 {
-		return errno
+	if errno := l.poller.add(l.listener.FD, 0, unix.EPOLLIN); errno != 0 {
+		return os.NewSyscallError("epoll_ctl", errno)
 	}
 	return nil
 }

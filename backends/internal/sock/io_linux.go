@@ -1,6 +1,7 @@
 package sock
 
 import (
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -68,6 +69,21 @@ func WriteVector(fd int, v *Vector) (n int, errno unix.Errno) {
 
 // ShutdownWrite ends our output: the peer reads all that was written and then the end (shutdown(2)).
 func ShutdownWrite(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
+
+// Pin confines the calling thread, which must be locked to its goroutine, to one CPU. unpin undoes that, on
+// the same thread: a goroutine that ends with its thread locked ends the thread, unless it is the first of
+// the process, which lives on where it was put.
+func Pin(cpu int) (unpin func(), err error) {
+	var before, only unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return nil, os.NewSyscallError("sched_getaffinity", err)
+	}
+	only.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &only); err != nil {
+		return nil, os.NewSyscallError("sched_setaffinity", err)
+	}
+	return func() { _ = unix.SchedSetaffinity(0, &before) }, nil
+}
 
 // PinThread confines the calling thread, which must be locked to its goroutine, to one CPU.
 func PinThread(cpu int) error {

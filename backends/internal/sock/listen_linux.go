@@ -44,6 +44,34 @@ func Listen(address string, sharing Sharing) (*Listener, error) {
 	return l, nil
 }
 
+// ListenShared makes n sockets that listen on one address and share its newcomers. The first claims the
+// address for itself and lets the others in afterwards: if all asked to share from the beginning, they
+// would not notice another server of this user that shares the address too.
+func ListenShared(address string, n int) ([]*Listener, error) {
+	first, err := Listen(address, Exclusive)
+	if err != nil {
+		return nil, err
+	}
+	all := []*Listener{first}
+	if n == 1 {
+		return all, nil
+	}
+	err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(first.FD, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+	for len(all) < n && err == nil {
+		var l *Listener
+		if l, err = Listen(first.Addr.String(), Shared); err == nil {
+			all = append(all, l)
+		}
+	}
+	if err != nil {
+		for _, l := range all {
+			l.Close()
+		}
+		return nil, err
+	}
+	return all, nil
+}
+
 func listen(a *net.TCPAddr, sharing Sharing) (*Listener, error) {
 	family, sa, err := sockaddr(a)
 	if err != nil {
