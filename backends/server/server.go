@@ -244,7 +244,7 @@ func (s *Server) logEnd(err error) {
 	t := s.Statistics()
 	attrs := []any{
 		"connections", t.Opened, "packets", t.PacketsIn, "bytes_in", t.BytesIn, "bytes_out", t.BytesOut,
-		"dropped", t.Dropped, "partial", t.Partial, "violations", t.Violations,
+		"dropped", t.Dropped, "partial", t.Partial, "violations", t.Violations, "refused", t.Refused,
 		"cut_off", t.CutOff, "uptime", time.Since(s.began).Round(time.Millisecond),
 	}
 	if err != nil {
