@@ -3,7 +3,6 @@ package netpoll
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"syscall"
 	"time"
@@ -30,7 +29,6 @@ type conn struct {
 	reason  error // why it is closed, if it is by us
 	shut    bool  // our half of the socket is shut down
 	writing writing
-	held    int // bytes read while a write was blocked, whose memory can't be released
 }
 
 // RemoteAddr makes conn a backends.Peer.
@@ -127,7 +125,24 @@ func (c *conn) drained(now time.Duration) {
 	c.push(now)
 }
 
-var errPeerClosed = errors.New("the peer closed before all replies were written")
+var (
+	errPeerReset  = errors.New("by the peer")
+	errPeerClosed = errors.New("the peer closed before all replies were written")
+)
+
+// endOfPeer is the reason to give to a session whose peer has ended the connection, in whatever way: the
+// library doesn't say in which.
+func (c *conn) endOfPeer(s backends.Session) error {
+	if fd, ok := c.sock.(lib.Conn); ok && !c.shut {
+		if _, err := syscall.Getpeername(fd.Fd()); err != nil { // a socket that was reset has no peer
+			return reset(errPeerReset)
+		}
+	}
+	if s.EOF(backends.Now()); !s.Done() || c.writing.busy {
+		return reset(errPeerClosed)
+	}
+	return nil
+}
 
 // closed is the last callback of the library for a connection, once its handler has returned.
 func (c *conn) closed(lib.Connection) error {
@@ -136,9 +151,7 @@ func (c *conn) closed(lib.Connection) error {
 	c.session, c.writing.reply = nil, nil
 	reason := c.reason
 	if !c.doomed {
-		if s.EOF(backends.Now()); !s.Done() || c.writing.busy {
-			reason = fmt.Errorf("%w: %w", backends.ErrReset, errPeerClosed)
-		}
+		reason = c.endOfPeer(s)
 	}
 	c.doomed = true
 	s.Close(reason)

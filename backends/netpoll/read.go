@@ -22,26 +22,37 @@ func onRequest(ctx context.Context, _ lib.Connection) error {
 		if n == 0 {
 			break
 		}
-		b, err := input.Next(n)
+		from := input
+		if n > lib.BinaryInplaceThreshold {
+			// The reply will be written from this memory. As a slice it is held apart from the rest of
+			// the input, which can be read and released while the write blocks.
+			var err error
+			if from, err = input.Slice(n); err != nil {
+				c.doom(reset(err))
+				break
+			}
+		}
+		b, err := from.Next(n)
 		if err != nil {
 			c.doom(reset(err))
 			break
 		}
 		now := backends.Now()
 		c.reply(now, c.session.Receive(now, b))
-		// Whoever else may be writing writes the session's own bytes, so nobody refers to b now.
-		_ = input.Release()
-		c.held = 0
+		if c.alive() {
+			// After a write that failed, a poller may still read this memory: it goes the way of the
+			// connection then.
+			_ = from.Release()
+		}
 	}
 	return nil
 }
 
-// How long a write may block, how much input may pile up behind it before it is read from outside, and
-// how much may be read in that way before the connection is given up, in bytes.
+// How long a write may block before the session hears of it, and how much input may pile up behind it
+// before that is read from outside, in bytes.
 const (
-	watchEvery = 20 * time.Millisecond
-	maxBacklog = 1 << 20
-	maxHeld    = 16 << 20
+	watchEvery = 5 * time.Millisecond
+	maxBacklog = 512 << 10
 )
 
 // watchKey is the key that the watch has among the timers; connections count from 1.
@@ -92,8 +103,7 @@ func (c *conn) lookAtBlocked(now time.Duration) bool {
 	return true
 }
 
-// readBlocked reads for the handler while that is blocked in a write. The memory can't be released, since
-// what is written may lie in it.
+// readBlocked reads for the handler while that is blocked in a write.
 func (c *conn) readBlocked(now time.Duration, n int) {
 	b, err := c.sock.Reader().Next(n)
 	if err != nil {
@@ -102,7 +112,5 @@ func (c *conn) readBlocked(now time.Duration, n int) {
 	}
 	reply := c.session.Receive(now, b)
 	c.session.Sent(now, 0, reply)
-	if c.held += n; c.held > maxHeld {
-		c.doom(backends.ErrNoPause)
-	}
+	_ = c.sock.Reader().Release()
 }
