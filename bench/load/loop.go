@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"sync"
 	"time"
 )
 
@@ -74,11 +75,14 @@ type loop struct {
 	watched int              // connections with a deadline
 	checkAt int64            // ns: when deadlines are looked at again
 	cpu     [2]time.Duration // of the thread, at the window's edges
+
+	ending sync.Mutex // guards ended: a poller that is shut can't be woken
+	ended  bool
 }
 
 // work runs the loop until its last connection is gone.
 func (l *loop) work() error {
-	defer l.poller.shut()
+	defer l.shut()
 	for {
 		l.now = l.run.clock()
 		wake, finished := l.turn()
@@ -94,6 +98,22 @@ func (l *loop) work() error {
 			l.ready(&events[i])
 		}
 	}
+}
+
+// wake makes the loop take a turn now. Any goroutine may call it.
+func (l *loop) wake() {
+	l.ending.Lock()
+	defer l.ending.Unlock()
+	if !l.ended {
+		l.poller.wake()
+	}
+}
+
+func (l *loop) shut() {
+	l.ending.Lock()
+	l.ended = true
+	l.ending.Unlock()
+	l.poller.shut()
 }
 
 // turn does what time asks for, and says when to come back at the latest.

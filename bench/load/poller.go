@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A poller is the sockets of one loop. Only that loop's goroutine calls it. Handles are small numbers that
+// A poller is the sockets of one loop. Only that loop's goroutine calls it, but for wake. Handles are small numbers that
 // the loop chooses; one may be used again once it is closed, and no event of its former life comes after.
 type poller interface {
 	// connect starts to connect. The outcome is announced by an event with writable set, and told by connected.
@@ -25,6 +25,8 @@ type poller interface {
 	close(h int)
 	// wait waits for events, at most for a time; 0 or less only looks. The events are valid until the next call.
 	wait(most time.Duration) ([]event, error)
+	// wake ends the wait that is on, or the next one. Any goroutine may call it until the loop has ended.
+	wake()
 	// shut closes whatever is open.
 	shut()
 }

@@ -17,11 +17,14 @@ const (
 	readSize = 256 << 10
 	// mostEvents is how many ready sockets one wait reports at most.
 	mostEvents = 1024
+	// alarmHandle stands for the alarm among the events.
+	alarmHandle = -1
 )
 
 // epoll is the poller of Linux. Calls that can't block go past the scheduler (RawSyscall); the wait must
 // not, or it would hold up the garbage collector.
 type epoll struct {
+	alarm   int // eventfd: readable once wake was called
 	fd      int
 	address unix.Sockaddr
 	family  int
@@ -46,8 +49,18 @@ func newPoller(address *net.TCPAddr) (poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to create an epoll instance: %w", err)
 	}
-	p := &epoll{fd: fd, buffer: make([]byte, readSize)}
+	alarm, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("failed to create an eventfd: %w", err)
+	}
+	p := &epoll{fd: fd, alarm: alarm, buffer: make([]byte, readSize)}
 	p.address, p.family = sockaddr(address)
+	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, alarm, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: alarmHandle}); err != nil {
+		unix.Close(fd)
+		unix.Close(alarm)
+		return nil, fmt.Errorf("failed to watch an eventfd: %w", err)
+	}
 	return p, nil
 }
 
@@ -215,6 +228,12 @@ func (p *epoll) shut() {
 		p.close(h)
 	}
 	unix.Close(p.fd)
+	unix.Close(p.alarm)
+}
+
+func (p *epoll) wake() {
+	// It fails only when so many wakes are pending that one more makes no difference.
+	_, _ = unix.Write(p.alarm, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }
 
 func (p *epoll) want(h int, interest uint32) error {
@@ -244,6 +263,11 @@ func (p *epoll) wait(most time.Duration) ([]event, error) {
 	p.events = p.events[:0]
 	for i := range n {
 		e := &p.ready[i]
+		if e.Fd == alarmHandle {
+			var count [8]byte
+			_, _ = unix.Read(p.alarm, count[:])
+			continue
+		}
 		s := &p.sockets[e.Fd]
 		if s.life != e.Pad || s.fd == 0 {
 			continue

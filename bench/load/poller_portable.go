@@ -21,7 +21,7 @@ type portable struct {
 
 	mu    sync.Mutex
 	news  map[*link]bool // links that became readable or writable since the last wait
-	wake  chan struct{}  // holds a token while news may not be empty
+	token chan struct{}  // holds one while there may be news, or after wake
 	open  sync.WaitGroup // goroutines of all links
 	ready []event
 	timer *time.Timer
@@ -48,7 +48,7 @@ type link struct {
 
 func newPortable(address *net.TCPAddr) (poller, error) {
 	return &portable{
-		address: address.String(), news: make(map[*link]bool), wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
+		address: address.String(), news: make(map[*link]bool), token: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
 	}, nil
 }
 
@@ -86,8 +86,12 @@ func (l *link) dial() {
 // announce tells the loop of news; the lock is held.
 func (l *link) announce() {
 	l.p.news[l] = true
+	l.p.wake()
+}
+
+func (p *portable) wake() {
 	select {
-	case l.p.wake <- struct{}{}:
+	case p.token <- struct{}{}:
 	default:
 	}
 }
@@ -215,7 +219,7 @@ func (p *portable) wait(most time.Duration) ([]event, error) {
 	}
 	p.timer.Reset(most)
 	select {
-	case <-p.wake:
+	case <-p.token:
 	case <-p.timer.C:
 	}
 	return p.gather(), nil

@@ -136,11 +136,18 @@ func (r *run) thread(l *loop) {
 		cpu = r.config.CPUs[l.index%n]
 	}
 	if err := settleThread(cpu); err != nil {
-		l.poller.shut()
+		l.shut()
 		r.ended <- err
 		return
 	}
 	r.ended <- l.work()
+}
+
+// wake lets every loop notice a new phase.
+func (r *run) wake() {
+	for _, l := range r.loops {
+		l.wake()
+	}
 }
 
 // finish waits for the loops and gathers what they measured.

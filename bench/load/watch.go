@@ -68,6 +68,7 @@ func (w *watch) edge(e Edge, i int) {
 func (w *watch) enter(p phase) {
 	w.phaseAt = w.run.clock()
 	w.run.current.Store(int32(p))
+	w.run.wake()
 }
 
 // stop ends the sending: in good order, or at once if the caller wants to leave.
