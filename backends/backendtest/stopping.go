@@ -167,16 +167,20 @@ func drainUnderLoad(t T, s *Suite) error {
 	for i := range clients {
 		clients[i] = srv.dial(t)
 	}
-	var echoes atomic.Int64
+	// Every client must be served before the drain: one that still waits to be accepted is refused.
+	var served atomic.Int64
 	result := make(chan error, 1)
+	sizes := packets(0, 1<<20, 300).sizes
 	go func() {
-		result <- each(n, n, func(i int) error { return clients[i].behave(packets(uint64(i), 1<<20, 300), &echoes) })
+		result <- each(n, n, func(i int) error {
+			return clients[i].behave(stream{seed: uint64(i), sizes: sizes}, &served)
+		})
 	}()
-	busy := waitFor(s.Patience, func() bool { return echoes.Load() > 20*n })
+	busy := waitFor(s.Patience, func() bool { return served.Load() == n })
 	srv.backend.Drain()
 	err := errors.Join(slow.takeLeave(unread), <-result)
 	if !busy {
-		err = errors.Join(err, fmt.Errorf("only %d packets came back", echoes.Load()))
+		err = errors.Join(err, fmt.Errorf("only %d of %d clients were served", served.Load(), n))
 	}
 	if err != nil {
 		srv.backend.Close()
@@ -186,8 +190,8 @@ func drainUnderLoad(t T, s *Suite) error {
 }
 
 // behave sends, with 16 packets under way, until GOAWAY; then it waits for its echoes, ends its output,
-// and expects the server's end.
-func (c *client) behave(s stream, echoes *atomic.Int64) error {
+// and expects the server's end. It adds itself to served when it is well under way.
+func (c *client) behave(s stream, served *atomic.Int64) error {
 	sent, received := 0, 0
 	goaway := false
 	for !goaway || received < sent {
@@ -205,8 +209,9 @@ func (c *client) behave(s stream, echoes *atomic.Int64) error {
 		case p.Kind != protocol.DataEcho || s.find(p.Payload, received) != received:
 			return fmt.Errorf("%w: expected echo number %d, got %s", errWrong, received, describe(p))
 		default:
-			received++
-			echoes.Add(1)
+			if received++; received == 50 {
+				served.Add(1)
+			}
 		}
 	}
 	if err := c.closeWrite(); err != nil {
