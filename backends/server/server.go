@@ -38,6 +38,7 @@ type Server struct {
 	engine   backends.Engine
 	threads  int
 	procs    int
+	work     time.Duration // Options.Work
 	log      *slog.Logger
 	level    *slog.LevelVar
 	service  *session.Service
@@ -59,7 +60,7 @@ func New(o Options, table []backends.Engine, logs io.Writer) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, table: table, engine: p.spec.Engine, level: new(slog.LevelVar), began: time.Now()}
+	s := &Server{options: o, table: table, engine: p.spec.Engine, work: o.Work, level: new(slog.LevelVar), began: time.Now()}
 	s.level.Set(o.LogLevel)
 	s.log = newLog(logs, o.LogFormat, s.level)
 	if err := available(s.engine); err != nil {
@@ -119,8 +120,8 @@ func (s *Server) open(now time.Duration, peer backends.Peer) backends.Session {
 	if s.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.log.Debug("connection opened", "connection", opened.ID(), "peer", opened.RemoteAddr())
 	}
-	if s.options.Work > 0 {
-		return &working{Session: opened, each: s.options.Work}
+	if s.work > 0 {
+		return &working{Session: opened, each: s.work}
 	}
 	return opened
 }
