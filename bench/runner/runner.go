@@ -151,12 +151,18 @@ func (r *runner) make(ctx context.Context, s slot) {
 	} else {
 		r.failures[s.contestant] = 0
 	}
-	run.Round, run.Order = s.round, len(r.file.Runs)
-	r.file.Runs = append(r.file.Runs, run)
+	r.keep(&run, s.round)
 	if r.failures[s.contestant] == maxFailures {
 		r.note("%s failed twice in sequence and was left out of the rest: %s", c.Name, run.Failed)
 	}
 	r.progress(s.cell, s.contestant, &run)
+}
+
+// keep puts a run into the file and returns its index.
+func (r *runner) keep(run *result.Run, round int) int {
+	run.Round, run.Order = round, len(r.file.Runs)
+	r.file.Runs = append(r.file.Runs, *run)
+	return run.Order
 }
 
 func (r *runner) progress(cell, contestant int, run *result.Run) {

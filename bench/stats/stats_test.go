@@ -168,3 +168,22 @@ func TestLeastIsDetectable(t *testing.T) {
 
 // pairedAlone is Paired for one comparison alone.
 func pairedAlone(measured, baseline []float64) Ratio { return Paired(measured, baseline, 1) }
+
+func TestUnpaired(t *testing.T) {
+	low, high := []float64{100, 101, 99, 102, 98, 100}, []float64{120, 121, 119, 122, 118, 120}
+	if p := Unpaired(low, high); p > 1e-4 {
+		t.Errorf("20 %% apart with 1 %% of scatter gives p = %v", p)
+	}
+	if p := Unpaired(low, low); p < 0.99 {
+		t.Errorf("equal samples give p = %v", p)
+	}
+	if p := Unpaired([]float64{5, 5}, []float64{5, 5}); p != 1 {
+		t.Errorf("constant equals give p = %v", p)
+	}
+	if p := Unpaired([]float64{5, 5}, []float64{6, 6}); p != 0 {
+		t.Errorf("different constants give p = %v", p)
+	}
+	if p := Unpaired([]float64{5}, []float64{6, 6}); p != 1 {
+		t.Errorf("a single value gives p = %v", p)
+	}
+}

@@ -45,12 +45,7 @@ func Compare(w io.Writer, f *result.File, style Style) error {
 		}
 		compareCell(&b, f, board, style)
 	}
-	for _, n := range f.Notes {
-		fmt.Fprintf(&b, "Note: %s\n", n)
-	}
-	if f.Partial {
-		fmt.Fprintln(&b, style.dress(yellow, fmt.Sprintf("PARTIAL: %s after %d runs; %d rounds were planned.", f.Reason, len(f.Runs), f.Rounds)))
-	}
+	notes(&b, f, style)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -213,4 +208,12 @@ func write(b *strings.Builder, rows [][]string, left map[int]bool, dress func(ro
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// Pass dresses a word that says whether something passed.
+func Pass(word string, passed bool, style Style) string {
+	if passed {
+		return style.dress(green, word)
+	}
+	return style.dress(red, word)
 }

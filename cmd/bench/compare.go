@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -40,9 +41,7 @@ Examples:
 			if err != nil {
 				return err
 			}
-			return cmd.measure(c, plan, func(f *result.File) error {
-				return table.Compare(cmd.stdout, f, style(cmd.stdout))
-			})
+			return cmd.measure(c, plan, table.Compare)
 		},
 	}
 }
@@ -68,18 +67,22 @@ func comparison(c *cli.Context) (runner.Plan, error) {
 
 // contest is a plan without settings, and the number of client threads.
 func contest(c *cli.Context, kind result.Kind) (runner.Plan, int, error) {
+	return contestWith(c, kind, c.Int("server-threads"))
+}
+
+// contestWith is contest with the number of the servers' threads.
+func contestWith(c *cli.Context, kind result.Kind, serverThreads int) (runner.Plan, int, error) {
 	plan := runner.Plan{Kind: kind, Rounds: c.Int("rounds"), Seed: c.Uint64("seed"), Calibrate: true}
 	if plan.Rounds < 1 || plan.Rounds > maxRounds {
 		return plan, 0, usagef("--rounds %d: 1 to %d are allowed", plan.Rounds, maxRounds)
 	}
 	var err error
-	if plan.Contestants, err = contestants(c, c.Args().Slice()); err != nil {
+	if plan.Contestants, err = contestants(c, c.Args().Slice(), serverThreads); err != nil {
 		return plan, 0, err
 	}
 	if plan.Baseline, err = baseline(c, plan.Contestants); err != nil {
 		return plan, 0, err
 	}
-	serverThreads := c.Int("server-threads")
 	threads := c.Int("client-threads")
 	if threads == 0 {
 		threads = max(1, min(runner.CPUs()-serverThreads, 2*serverThreads))
@@ -116,7 +119,7 @@ func placement(c *cli.Context, serverThreads, clientThreads int) (runner.Placeme
 
 // measure makes a plan, shows the result and writes the files that were asked for. An interruption still
 // shows and writes what there is.
-func (cmd *command) measure(c *cli.Context, plan runner.Plan, show func(*result.File) error) error {
+func (cmd *command) measure(c *cli.Context, plan runner.Plan, show show) error {
 	progress := newProgress(cmd.stderr)
 	plan.Observe = progress.observe
 	f, err := runner.Run(c.Context, plan)
@@ -124,7 +127,15 @@ func (cmd *command) measure(c *cli.Context, plan runner.Plan, show func(*result.
 	if err != nil {
 		return err
 	}
-	if err := show(f); err != nil {
+	return cmd.conclude(c, f, show)
+}
+
+// show writes a result as text.
+type show func(io.Writer, *result.File, table.Style) error
+
+// conclude shows a result and writes the files that were asked for.
+func (cmd *command) conclude(c *cli.Context, f *result.File, show show) error {
+	if err := show(cmd.stdout, f, style(cmd.stdout)); err != nil {
 		return err
 	}
 	if err := save(c, f); err != nil {

@@ -34,7 +34,7 @@ func contestFlags() []cli.Flag {
 
 // contestants are the engines named in specs (all that can run here if none is, and no program either) and
 // the programs given with --exec.
-func contestants(c *cli.Context, specs []string) ([]runner.Contestant, error) {
+func contestants(c *cli.Context, specs []string, threads int) ([]runner.Contestant, error) {
 	table := all.Engines()
 	programs := c.StringSlice("exec")
 	if len(specs) == 0 && len(programs) == 0 {
@@ -44,7 +44,6 @@ func contestants(c *cli.Context, specs []string) ([]runner.Contestant, error) {
 			}
 		}
 	}
-	threads := c.Int("server-threads")
 	if threads < 1 || threads > backends.MaxThreads {
 		return nil, usagef("--server-threads %d: 1 to %d are allowed", threads, backends.MaxThreads)
 	}
@@ -98,6 +97,9 @@ func engine(text string, table []backends.Engine, threads, limit int) (runner.Co
 			"--threads", strconv.Itoa(n), "--max-packet", strconv.Itoa(limit)}
 		if len(cpus) > 0 {
 			args = append(args, "--cpus", joinInts(cpus))
+		}
+		if cell.Work > 0 {
+			args = append(args, "--work", cell.Work.String())
 		}
 		return runner.Command{Args: args, Announces: true, CPUs: cpus}
 	}

@@ -101,8 +101,9 @@ func (cmd *command) app() *cli.App {
 
 func (cmd *command) commands() []*cli.Command {
 	all := []*cli.Command{
-		cmd.compareCommand(), cmd.runCommand(),
-		cmd.serveCommand(),
+		cmd.compareCommand(), cmd.runCommand(), cmd.capacityCommand(), cmd.sweepCommand(), cmd.memoryCommand(),
+		cmd.selftestCommand(), cmd.diffCommand(),
+		cmd.serveCommand(), cmd.mirrorCommand(),
 	}
 	for _, c := range all {
 		c.OnUsageError = onUsageError

@@ -1,0 +1,65 @@
+package table
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"echosrv/bench/result"
+	"echosrv/bench/stats"
+)
+
+// Memory writes what an idle connection costs at each count.
+func Memory(w io.Writer, f *result.File, style Style) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", style.dress(bold, "Resident memory of the server per idle connection, in bytes: growth since its start, divided by the connections."))
+	header := []string{"engine"}
+	for _, c := range f.Cells {
+		header = append(header, c.Name)
+	}
+	header = append(header, "kernel, per connection", "RSS when empty")
+	rows := [][]string{header}
+	for i, c := range f.Contestants {
+		rows = append(rows, memoryLine(f, i, c.Name))
+	}
+	write(&b, rows, map[int]bool{0: true}, func(row, _ int, text string) string {
+		if row == 0 {
+			return style.dress(bold, text)
+		}
+		return text
+	})
+	b.WriteString("\nThe kernel's part is TCP memory of both ends, which are on this machine; it is counted in pages and mostly not charged to a process.\n")
+	invalid(&b, f)
+	notes(&b, f, style)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func memoryLine(f *result.File, contestant int, name string) []string {
+	line := []string{name}
+	var kernel, empty []float64
+	for cell := range f.Cells {
+		var each []float64
+		for _, r := range f.Runs {
+			if r.Contestant != contestant || r.Cell != cell || r.Failed+r.Invalid != "" || r.Established == 0 {
+				continue
+			}
+			each = append(each, float64(r.Server.RSS-r.Server.RSSBefore)/float64(r.Established))
+			empty = append(empty, float64(r.Server.RSSBefore))
+			if cell == len(f.Cells)-1 {
+				kernel = append(kernel, float64(r.Host.SocketBytes)/float64(r.Established))
+			}
+		}
+		line = append(line, Count(stats.Of(each).Median))
+	}
+	return append(line, Count(stats.Of(kernel).Median), Size(stats.Of(empty).Median))
+}
+
+// invalid names the runs that may not be used.
+func invalid(b *strings.Builder, f *result.File) {
+	for _, r := range f.Runs {
+		if why := r.Failed + r.Invalid; why != "" {
+			fmt.Fprintf(b, "INVALID %s, %s, round %d: %s.\n", f.Contestants[r.Contestant].Name, f.Cells[r.Cell].Name, r.Round+1, strings.TrimSuffix(why, "."))
+		}
+	}
+}
