@@ -7,6 +7,7 @@ import (
 	"echosrv/backends/evio"
 	"echosrv/backends/goroutine"
 	"echosrv/backends/iouring"
+	"echosrv/backends/netpoll"
 )
 
 // Engines are all there are, in the order in which they are listed. Those that can't run on this machine
@@ -17,5 +18,6 @@ func Engines() []backends.Engine {
 		epoll.Engine(),
 		iouring.Engine(),
 		evio.Engine(),
+		netpoll.Engine(),
 	}
 }

@@ -120,6 +120,11 @@ func checkBlock(t T, s *Suite) {
 	c.conn.SetReadBuffer(smallWindow)
 	p, err := c.pump(2, 1000, never)
 	checkBounded(t, srv, other, before)
+	if s.HalfDuplex {
+		must(t, err)
+		checkPushedBack(t, srv, c, p)
+		return
+	}
 	if err == nil {
 		err = readAll(srv, c, p)
 	}
@@ -127,6 +132,20 @@ func checkBlock(t T, s *Suite) {
 		srv.eventually(t, "the session ends with ErrNoPause", func() bool { return srv.ended(backends.ErrNoPause) })
 	}
 	claim(t, s, "pause-reads", err)
+}
+
+// checkPushedBack: a half-duplex engine stops reading before its session has to do anything about it, and
+// goes on when the client reads at last.
+func checkPushedBack(t T, srv *server, c *client, p pumped) {
+	t.Helper()
+	if n := srv.service.Totals(); n.BytesIn > taken || n.Pauses+n.Dropped+n.Violations > 0 {
+		t.Errorf("a half-duplex engine took %d MiB from a client that reads nothing: %+v", n.BytesIn>>20, n)
+	}
+	wait := c.finish(p)
+	must(t, c.expectStream(p.stream))
+	must(t, wait())
+	must(t, c.closeWrite())
+	must(t, c.expectEnd())
 }
 
 // readAll asks whether the server had paused, and then reads all replies.
@@ -180,6 +199,10 @@ func checkDrop(t T, s *Suite) {
 	c.conn.SetReadBuffer(smallWindow)
 	p, err := c.pump(2, 1000, func() bool { return srv.service.Totals().Dropped > 1000 })
 	must(t, err)
+	if s.HalfDuplex {
+		checkPushedBack(t, srv, c, p)
+		return
+	}
 	if n := srv.service.Totals(); n.Dropped == 0 {
 		t.Fatalf("nothing was dropped although %d bytes were sent and none read: %+v", p.total()-len(p.rest), n)
 	}
@@ -246,6 +269,11 @@ func checkOverflowClose(t T, s *Suite) {
 	c := srv.dial(t)
 	c.conn.SetReadBuffer(smallWindow)
 	p, err := c.pump(2, 1000, func() bool { return srv.service.Totals().Violations > 0 })
+	if s.HalfDuplex {
+		must(t, err)
+		checkPushedBack(t, srv, c, p)
+		return
+	}
 	if n := srv.service.Totals(); n.Violations == 0 {
 		t.Fatalf("the connection was not ended although %d bytes were sent and none read: %+v", p.total()-len(p.rest), n)
 	}

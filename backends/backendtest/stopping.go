@@ -95,6 +95,7 @@ func checkDrainNewcomers(t T, s *Suite) {
 	must(t, c.exchange(packets(1, 1, 10)))
 	srv.backend.Drain()
 	srv.backend.Drain()
+	s.prompt(t, c)
 	must(t, c.expectGoAway(srv.settings.DrainTimeout))
 	srv.eventually(t, "newcomers are refused", func() bool {
 		late, err := srv.connect()
@@ -115,6 +116,21 @@ func checkDrainNewcomers(t T, s *Suite) {
 	must(t, c.closeWrite())
 	must(t, c.expectEnd())
 	srv.awaitServe(t)
+}
+
+// prompt has a half-duplex engine say what it has to say: it must not have done so before.
+func (s *Suite) prompt(t T, c *client) {
+	t.Helper()
+	if !s.HalfDuplex {
+		return
+	}
+	patience := c.patience
+	c.patience = quiet
+	if p, err := c.receive(); err == nil {
+		t.Fatalf("got %s from a half-duplex engine that was not spoken to", describe(p))
+	}
+	c.patience = patience
+	must(t, c.sendPacket(protocol.Pong, nil))
 }
 
 // expectGoAway receives a GOAWAY that leaves at most this much time.
@@ -178,6 +194,10 @@ func drainUnderLoad(t T, s *Suite) error {
 	}()
 	busy := waitFor(s.Patience, func() bool { return served.Load() == n })
 	srv.backend.Drain()
+	if s.HalfDuplex {
+		// Its echoes are all on the way, so this comes behind them.
+		must(t, slow.sendPacket(protocol.Pong, nil))
+	}
 	err := errors.Join(slow.takeLeave(unread), <-result)
 	if !busy {
 		err = errors.Join(err, fmt.Errorf("only %d of %d clients were served", served.Load(), n))
@@ -258,6 +278,12 @@ func checkDrainTimeout(t T, s *Suite) {
 		}
 	})
 	srv.backend.Drain()
+	if s.HalfDuplex {
+		must(t, silent.expectEnd()) // nothing could be said, but it ends
+		srv.awaitServe(t)
+		noise.Wait()
+		return
+	}
 	must(t, silent.expectGoAway(soon))
 	_, err := silent.expectError(protocol.CodeShuttingDown)
 	must(t, err)
@@ -271,6 +297,7 @@ func checkCloseDraining(t T, s *Suite) {
 	c := srv.dial(t)
 	must(t, c.exchange(packets(1, 1, 10)))
 	srv.backend.Drain()
+	s.prompt(t, c)
 	must(t, c.expectGoAway(srv.settings.DrainTimeout))
 	srv.backend.Close()
 	srv.awaitServe(t)

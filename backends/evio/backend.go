@@ -12,11 +12,13 @@
 //     server is closed: neither a session's time limits nor a drain can drop it.
 //   - For the same reason a peer that reads too slowly is never told so: the policies drop and close have
 //     nothing to discard.
-//   - A socket can't be shut down for writing. After an ERROR the connection is read on, so that the ERROR
-//     arrives, and closed at the end of the session's linger.
+//   - A socket can't be shut down for writing. After an ERROR the connection is read on for a moment, so
+//     that the ERROR arrives, and then closed; a peer that is still sending sees it reset.
+//   - TCP_NODELAY can't be set: neither the listener nor a connection gives its descriptor away.
 //   - Any error of accept but EAGAIN ends the server. Newcomers are therefore closed while the table of
 //     descriptors is nearly full; if it fills up otherwise, Serve returns an error.
-//   - A draining server can't leave its port: newcomers are accepted and closed.
+//   - A draining server can't leave its port: newcomers are accepted and closed, after a moment in which
+//     they are drained like the others, as they may have connected before.
 //
 // The library's own Tick is not used: its goroutine outlives the server, and then either waits for ever
 // or writes to a descriptor that may be somebody else's by then. The server is stopped from a callback of
@@ -44,8 +46,10 @@ func Engine() backends.Engine {
 		Model:   "event loops of a library, callbacks return what to write",
 		Library: "github.com/tidwall/evio",
 		Capabilities: backends.Capabilities{
-			HalfClose:     true,
-			LosslessDrain: true,
+			HalfClose:         true,
+			LosslessDrain:     true,
+			SurvivesFullTable: true,
+			Timers:            true,
 		},
 		Threads:   func() int { return 1 },
 		Available: func() error { return nil },
@@ -61,7 +65,7 @@ type backend struct {
 	config backends.Config
 	addr   net.Addr
 	dialed net.Conn // our end of the connection to ourselves
-	room   *tableRoom
+	table  *table
 	timers *timer.Service
 
 	begin  sync.Once
@@ -75,7 +79,7 @@ type backend struct {
 	control  lib.Conn         // the library's end of dialed, from its opening to its close
 	conns    map[uint64]*conn // those that may be woken
 	lastKey  uint64
-	draining bool
+	draining time.Duration   // when Drain was called first; 0: not yet
 	loops    map[*byte]*loop // by the first byte of their read buffers
 }
 
@@ -83,7 +87,7 @@ type backend struct {
 func newBackend(config backends.Config) (backends.Backend, error) {
 	b := &backend{
 		config: config,
-		room:   newTableRoom(config.Threads),
+		table:  newTable(config),
 		run:    make(chan bool, 1),
 		ended:  make(chan struct{}),
 		conns:  map[uint64]*conn{},
@@ -130,7 +134,10 @@ func (b *backend) Serve() error {
 func (b *backend) Drain() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.draining = true
+	if b.draining != 0 {
+		return
+	}
+	b.draining = backends.Now()
 	for _, c := range b.conns {
 		c.sock.Wake()
 	}

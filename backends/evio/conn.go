@@ -19,9 +19,10 @@ type conn struct {
 	session backends.Session // nil if it was refused
 	loop    *loop            // nil until the first bytes have come
 	ticket  timer.Ticket
-	flushed bool  // the library is known to hold no output of this connection
-	drained bool  // Session.Drain was called
-	reason  error // why we close it
+	flushed bool          // the library is known to hold no output of this connection
+	drained bool          // Session.Drain was called
+	until   time.Duration // when it is closed, once its session has ended with an ERROR; 0: not yet
+	reason  error         // why we close it
 }
 
 // RemoteAddr makes conn a backends.Peer.
@@ -41,6 +42,11 @@ func (c *conn) settle(now time.Duration, reply []byte) ([]byte, lib.Action) {
 	case !c.session.Reading():
 		c.reason = backends.ErrNoPause
 		return out, lib.Close
+	case c.session.Ending() && c.lingered(now):
+		if c.session.Queued() > 0 {
+			c.reason = fmt.Errorf("%w: %w", backends.ErrReset, errUnsaid)
+		}
+		return out, lib.Close
 	}
 	if d := c.session.Deadline(); c.ticket.Wants(d) {
 		c.ticket = timer.Ticket(d)
@@ -49,7 +55,23 @@ func (c *conn) settle(now time.Duration, reply []byte) ([]byte, lib.Action) {
 	return out, lib.None
 }
 
-var errPeerClosed = errors.New("the peer closed before all replies were written")
+// linger is how long a connection is read on after an ERROR. A close with input unread resets the
+// connection, which may destroy what the peer has not yet received.
+const linger = 100 * time.Millisecond
+
+// lingered says whether that time is over.
+func (c *conn) lingered(now time.Duration) bool {
+	if c.until == 0 {
+		c.until = now + linger
+		c.backend.timers.Add(c.until, c.key)
+	}
+	return now >= c.until
+}
+
+var (
+	errPeerClosed = errors.New("the peer closed before all replies were written")
+	errUnsaid     = errors.New("the peer could not be told why, as its last replies may not be written yet")
+)
 
 // end closes the session of a connection whose socket is gone. The library gives a nil error after the
 // peer's FIN, after an action of ours and at the end of the server.

@@ -7,4 +7,6 @@ import (
 	"echosrv/backends/evio"
 )
 
-func TestConformance(t *testing.T) { backendtest.Run(t, evio.Engine()) }
+func TestConformance(t *testing.T) {
+	backendtest.Suite{Engine: evio.Engine(), HalfDuplex: true}.Run(t)
+}

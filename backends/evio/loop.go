@@ -2,7 +2,7 @@ package evio
 
 import (
 	"net"
-	"syscall"
+	"time"
 
 	lib "github.com/tidwall/evio"
 
@@ -54,8 +54,7 @@ func (b *backend) opened(sock lib.Conn) ([]byte, lib.Options, lib.Action) {
 	if b.isControl(sock) {
 		return nil, options, b.controlAction()
 	}
-	if b.room.full() {
-		b.config.Log.Warn("a connection was refused: the table of descriptors is nearly full, and evio does not survive when it is")
+	if b.table.nearlyFull() {
 		return nil, options, lib.Close
 	}
 	c := b.add(sock)
@@ -67,6 +66,7 @@ func (b *backend) opened(sock lib.Conn) ([]byte, lib.Options, lib.Action) {
 	if c.session = b.config.Open(now, c); c.session == nil {
 		return nil, options, lib.Close
 	}
+	c.drain(now)
 	out, action := c.settle(now, nil)
 	return out, options, action
 }
@@ -98,11 +98,15 @@ func (b *backend) controlAction() lib.Action {
 	return lib.None
 }
 
-// add files a newcomer; nil while the server is draining or stopping.
+// lateComers is how long a draining server still takes newcomers in, to drain them with the others: those
+// that connected before the drain may have sent something, and the library is slow to accept under load.
+const lateComers = 100 * time.Millisecond
+
+// add files a newcomer; nil if there are to be none.
 func (b *backend) add(sock lib.Conn) *conn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.draining || b.stopping.Load() {
+	if b.stopping.Load() || b.draining != 0 && backends.Now()-b.draining > lateComers {
 		return nil
 	}
 	b.lastKey++
@@ -141,7 +145,7 @@ func (b *backend) wake(key uint64) {
 
 // stopIfDrained ends the loops once a drain is over. The caller holds b.mu.
 func (b *backend) stopIfDrained() {
-	if b.draining && len(b.conns) == 0 {
+	if b.draining != 0 && len(b.conns) == 0 {
 		b.stop()
 	}
 }
@@ -149,7 +153,7 @@ func (b *backend) stopIfDrained() {
 func (b *backend) isDraining() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.draining
+	return b.draining != 0
 }
 
 // stop ends the loops, by way of the connection to ourselves. The caller holds b.mu.
@@ -158,37 +162,4 @@ func (b *backend) stop() {
 	if b.control != nil {
 		b.control.Wake()
 	}
-}
-
-// tableRoom tells when the process is about to run out of descriptors.
-type tableRoom struct {
-	limit int // descriptors are numbered below it; 0: not known
-}
-
-// Descriptors kept free for the library: what a loop may accept before it hears that a newcomer is to be
-// closed, and some for whatever else the process opens.
-const (
-	roomPerLoop = 4
-	roomBeside  = 8
-)
-
-func newTableRoom(loops int) *tableRoom {
-	var r syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil || r.Cur > 1<<30 {
-		return &tableRoom{}
-	}
-	return &tableRoom{limit: max(int(r.Cur)-roomBeside-roomPerLoop*loops, 1)}
-}
-
-// full opens a descriptor to see its number: the kernel always gives the lowest that is free.
-func (r *tableRoom) full() bool {
-	if r.limit == 0 {
-		return false
-	}
-	fd, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return true
-	}
-	syscall.Close(fd)
-	return fd >= r.limit
 }

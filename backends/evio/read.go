@@ -32,10 +32,7 @@ func (b *backend) data(sock lib.Conn, in []byte) ([]byte, lib.Action) {
 // once.
 func (c *conn) woken() ([]byte, lib.Action) {
 	now := backends.Now()
-	if c.backend.isDraining() && !c.drained {
-		c.drained = true
-		c.session.Drain(now)
-	}
+	c.drain(now)
 	if now >= time.Duration(c.ticket) {
 		c.ticket = 0
 	}
@@ -43,4 +40,12 @@ func (c *conn) woken() ([]byte, lib.Action) {
 		c.session.Expire(now)
 	}
 	return c.settle(now, nil)
+}
+
+// drain drains the session if the server is draining.
+func (c *conn) drain(now time.Duration) {
+	if !c.drained && c.backend.isDraining() {
+		c.drained = true
+		c.session.Drain(now)
+	}
 }
