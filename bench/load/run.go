@@ -24,8 +24,12 @@ const (
 
 var phaseNames = [...]string{"connecting", "warm-up", "measuring", "draining", "ending"}
 
-// tick is how often the coordinator looks after its loops.
-const tick = 50 * time.Millisecond
+const (
+	// tick is how often the coordinator looks after its loops.
+	tick = 50 * time.Millisecond
+	// interval is the time between samples, and between reports of progress.
+	interval = time.Second
+)
 
 // A run is what its loops share: the settings, the script, and the phase with its times.
 type run struct {

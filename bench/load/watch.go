@@ -131,7 +131,8 @@ func (w *watch) until(deadline int64) bool {
 			w.ended = fmt.Sprintf("no connection was left after %v", time.Duration(l.at-r.started).Round(time.Millisecond))
 			return false
 		}
-		if r.phase() == measuring && l.at-w.previous.at >= int64(time.Second) {
+		// A short rest would make a sample that says little: it belongs to the one before.
+		if r.phase() == measuring && l.at-w.previous.at >= int64(interval) && deadline-l.at >= int64(interval/2) {
 			w.sample(l.at)
 		}
 	}
@@ -199,7 +200,7 @@ func (w *watch) sample(at int64) {
 // report tells the caller how far the run is, about once per second.
 func (w *watch) report() {
 	r := w.run
-	if r.config.Progress == nil || r.clock()-w.reported.at < int64(time.Second) {
+	if r.config.Progress == nil || r.clock()-w.reported.at < int64(interval) {
 		return
 	}
 	l := w.read()
