@@ -72,16 +72,13 @@ func (r *runner) capacity(ctx context.Context, contestant int, base result.Cell,
 		cell := base
 		cell.Rate = math.Round(s.rate)
 		cell.Name = Name(cell)
-		step, busy := r.try(ctx, contestant, cell, o)
+		step, limit := r.try(ctx, contestant, cell, o)
 		if ctx.Err() != nil {
 			break
 		}
 		answer.Steps = append(answer.Steps, step)
 		if !step.Kept {
-			answer.Limit = ""
-			if busy >= clientBusy {
-				answer.Limit = fmt.Sprintf("the client was busy %.0f %% at %.0f packets/s, so the server may be able to do more", busy*100, cell.Rate)
-			}
+			answer.Limit = limit
 		}
 		s.tell(step.Kept)
 	}
@@ -89,12 +86,26 @@ func (r *runner) capacity(ctx context.Context, contestant int, base result.Cell,
 	return answer
 }
 
-// clientBusy is the share of a client thread's time from which on it is the limit.
-const clientBusy = 0.95
+// From these shares on it may not have been the server that missed an objective.
+const (
+	clientBusy = 0.95 // of the client's busiest thread
+	hostBusy   = 0.10 // of the measured CPUs, by other processes or the hypervisor
+)
 
-// try makes runs at one rate until the majority of trials is decided. It also gives the highest share of
-// time that the client was busy in a run that failed.
-func (r *runner) try(ctx context.Context, contestant int, cell result.Cell, o Objective) (step result.Step, busy float64) {
+// blame says in a sentence what else than the server may have made a run miss; "" if nothing did.
+func blame(run *result.Run, rate float64) string {
+	switch {
+	case run.ClientBusy() >= clientBusy:
+		return fmt.Sprintf("the client was busy %.0f %% of the time at %.0f packets/s, so the server may be able to do more", run.ClientBusy()*100, rate)
+	case run.Host.Other+run.Host.Stolen >= hostBusy:
+		return fmt.Sprintf("others took %.0f %% of the CPUs' time at %.0f packets/s, so the server may be able to do more", (run.Host.Other+run.Host.Stolen)*100, rate)
+	}
+	return ""
+}
+
+// try makes runs at one rate until the majority of trials is decided. Limit is what else than the server
+// may have made it miss.
+func (r *runner) try(ctx context.Context, contestant int, cell result.Cell, o Objective) (step result.Step, limit string) {
 	step.Rate = cell.Rate
 	r.file.Cells = append(r.file.Cells, cell)
 	index := len(r.file.Cells) - 1
@@ -102,7 +113,7 @@ func (r *runner) try(ctx context.Context, contestant int, cell result.Cell, o Ob
 	for round := 0; kept <= trials/2 && missed <= trials/2; round++ {
 		run, err := r.measure(ctx, index, contestant)
 		if ctx.Err() != nil {
-			return step, busy
+			return step, limit
 		}
 		if err != nil {
 			run.Failed = err.Error()
@@ -113,8 +124,8 @@ func (r *runner) try(ctx context.Context, contestant int, cell result.Cell, o Ob
 		r.progress(index, contestant, &run)
 		if why := miss(&run, o); why != "" {
 			step.Why = why
+			limit = blame(&run, cell.Rate)
 			missed++
-			busy = max(busy, run.ClientBusy())
 			continue
 		}
 		kept++
@@ -122,7 +133,7 @@ func (r *runner) try(ctx context.Context, contestant int, cell result.Cell, o Ob
 	if step.Kept = kept > missed; step.Kept {
 		step.Why = ""
 	}
-	return step, busy
+	return step, limit
 }
 
 // miss says why a run didn't keep the objective; "" if it did.

@@ -28,7 +28,7 @@ func Memory(w io.Writer, f *result.File, style Style) error {
 		}
 		return text
 	})
-	b.WriteString("\nThe kernel's part is TCP memory of both ends, which are on this machine; it is counted in pages and mostly not charged to a process.\n")
+	b.WriteString("\nThe kernel's part is what TCP buffers of both ends hold, counted in pages for the whole machine; the sockets themselves are not in it.\n")
 	invalid(&b, f)
 	notes(&b, f, style)
 	_, err := io.WriteString(w, b.String())
