@@ -54,7 +54,7 @@ func (b *backend) opened(sock lib.Conn) ([]byte, lib.Options, lib.Action) {
 	if b.isControl(sock) {
 		return nil, options, b.controlAction()
 	}
-	if b.table.nearlyFull() {
+	if !b.table.opened() {
 		return nil, options, lib.Close
 	}
 	c := b.add(sock)
@@ -128,6 +128,7 @@ func (b *backend) closed(sock lib.Conn, err error) lib.Action {
 	}
 	b.stopIfDrained()
 	b.mu.Unlock()
+	b.table.closed()
 	if c != nil && c.session != nil {
 		c.end(err)
 	}

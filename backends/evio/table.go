@@ -2,6 +2,7 @@ package evio
 
 import (
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -11,40 +12,45 @@ import (
 
 // table watches the process's table of descriptors, since the library does not survive when it is full.
 type table struct {
-	spare  int // descriptors to be kept free
+	beside int // descriptors that are in use for other things, or kept free
 	log    *slog.Logger
+	open   atomic.Int64 // sockets that the library holds, those it is about to close among them
 	logged atomic.Int64 // time of the last warning
 }
 
-// Descriptors kept free for the library: what a loop may accept before it hears that a newcomer is to be
-// closed, and some for whatever else the process opens.
+// Descriptors kept free: those of a loop itself and what it may accept before it hears that a newcomer is
+// to be closed, and some for whatever else the process opens.
 const (
-	sparePerLoop = 4
+	sparePerLoop = 6
 	spareBeside  = 8
 )
 
 const logEvery = time.Second
 
 func newTable(config backends.Config) *table {
-	return &table{spare: spareBeside + sparePerLoop*config.Threads, log: config.Log}
+	beside := spareBeside + sparePerLoop*config.Threads
+	if entries, err := os.ReadDir("/dev/fd"); err == nil {
+		beside += len(entries)
+	}
+	return &table{beside: beside, log: config.Log}
 }
 
-// nearlyFull opens a descriptor to see its number: the kernel always gives the lowest that is free.
-func (t *table) nearlyFull() bool {
+// opened counts a newcomer. It reports whether there is room for it.
+func (t *table) opened() bool {
+	n := t.open.Add(1)
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
-		return false
+		return true
 	}
-	fd, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-	if err == nil {
-		syscall.Close(fd)
-		if uint64(fd+t.spare) < uint64(limit.Cur) {
-			return false
-		}
+	if uint64(t.beside)+uint64(n) < uint64(limit.Cur) {
+		return true
 	}
 	now, last := int64(backends.Now()), t.logged.Load()
 	if (last == 0 || now-last >= int64(logEvery)) && t.logged.CompareAndSwap(last, now) {
-		t.log.Warn("newcomers are refused: nearly no file descriptor is left, and evio does not survive when none is", "limit", limit.Cur)
+		t.log.Warn("newcomers are refused: nearly no file descriptor is left, and evio does not survive when none is",
+			"connections", n-1, "limit", limit.Cur)
 	}
-	return true
+	return false
 }
+
+func (t *table) closed() { t.open.Add(-1) }
