@@ -28,9 +28,12 @@ func (e *events) Violation(s *session.Session, v *protocol.Violation) {
 	}
 	if v.Code == protocol.CodeShuttingDown {
 		e.cutOff.Add(1)
+		if own := len(protocol.AppendError(nil, v.Code, v.Sentence)); s.Queued() > own {
+			e.unanswered.Add(1)
+		}
 	}
 	if ok, held := e.violations.allow(backends.Now()); ok {
-		e.log.Warn("connection refused or ended with an ERROR", "connection", s.ID(), "peer", s.RemoteAddr(),
+		e.log.Warn(msgViolation, "connection", s.ID(), "peer", s.RemoteAddr(),
 			"code", uint32(v.Code), "reason", v.Error(), "suppressed", held)
 	}
 }
@@ -38,7 +41,7 @@ func (e *events) Violation(s *session.Session, v *protocol.Violation) {
 // Dropped logs discarded packets.
 func (e *events) Dropped(s *session.Session, packets int) {
 	if ok, held := e.drops.allow(backends.Now()); ok {
-		e.log.Warn("outbox full, newest packets discarded", "connection", s.ID(), "peer", s.RemoteAddr(),
+		e.log.Warn(msgDropped, "connection", s.ID(), "peer", s.RemoteAddr(),
 			"packets", packets, "suppressed", held)
 	}
 }
@@ -52,6 +55,9 @@ func (e *events) Closed(s *session.Session, reason error) {
 	switch class {
 	case CloseStopped:
 		e.cutOff.Add(1)
+		if s.Queued() > 0 {
+			e.unanswered.Add(1)
+		}
 	case CloseNoPause, CloseWriteTimeout, CloseOther:
 		var ok bool
 		if ok, held = e.closes.allow(backends.Now()); ok {
@@ -69,5 +75,5 @@ func (e *events) Closed(s *session.Session, reason error) {
 	if level == slog.LevelWarn {
 		attrs = append(attrs, "suppressed", held)
 	}
-	e.log.Log(context.Background(), level, "connection closed", attrs...)
+	e.log.Log(context.Background(), level, msgClosed, attrs...)
 }

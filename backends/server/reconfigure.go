@@ -82,7 +82,7 @@ func (s *Server) Update(values map[string]string) ([]Change, error) {
 // refused takes note of a configuration that was not put in force.
 func (s *Server) refused(what string, err error) {
 	s.events.configRefusals.Add(1)
-	s.log.Error("configuration refused, it stays as it was", "by", what, "error", err)
+	s.log.Error(msgRefused, "by", what, "error", err)
 }
 
 // replace is Reconfigure for a caller that holds the lock.
@@ -101,7 +101,7 @@ func (s *Server) replace(next Options) ([]Change, error) {
 		return nil, Usage(fmt.Errorf("can't change while the server runs, restart it for: %s", strings.Join(fixed, ", ")))
 	}
 	if len(changes) == 0 {
-		s.log.Info("configuration unchanged")
+		s.log.Info(msgUnchanged)
 		return nil, nil
 	}
 	if err := s.apply(&next); err != nil {
@@ -112,7 +112,7 @@ func (s *Server) replace(next Options) ([]Change, error) {
 		attrs = append(attrs, c.Name, c.From+" -> "+c.To)
 	}
 	s.events.configChanges.Add(1)
-	s.log.Info("configuration changed", attrs...)
+	s.log.Info(msgChanged, attrs...)
 	return changes, nil
 }
 

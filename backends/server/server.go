@@ -118,7 +118,7 @@ func (s *Server) place(threads int) error {
 func (s *Server) open(now time.Duration, peer backends.Peer) backends.Session {
 	opened := s.service.Open(now, peer)
 	if s.log.Enabled(context.Background(), slog.LevelDebug) {
-		s.log.Debug("connection opened", "connection", opened.ID(), "peer", opened.RemoteAddr())
+		s.log.Debug(msgOpened, "connection", opened.ID(), "peer", opened.RemoteAddr())
 	}
 	if s.work > 0 {
 		return &working{Session: opened, each: s.work}
@@ -139,10 +139,10 @@ func (s *Server) warnNoPause(set session.Settings) {
 		return
 	}
 	if set.Outbox.Policy == buffer.Block {
-		s.log.Warn("this engine can't pause reading: a connection whose outbox is full is closed, as with overflow=close", "engine", s.engine.Name)
+		s.log.Warn(msgNoPauseFull, "engine", s.engine.Name)
 	}
 	if set.ConnectionRate != (session.Rate{}) || set.ServerRate != (session.Rate{}) {
-		s.log.Warn("this engine can't pause reading: a connection above its rate is closed", "engine", s.engine.Name)
+		s.log.Warn(msgNoPauseRate, "engine", s.engine.Name)
 	}
 }
 
@@ -228,15 +228,16 @@ func (s *Server) await(served <-chan error) error {
 func (s *Server) Drain() {
 	s.drain.Do(func() {
 		s.draining.Store(true)
-		s.log.Info("draining: no new connections, clients are asked to finish",
-			"open", s.Statistics().Open, "timeout", s.service.Settings().DrainTimeout)
+		s.log.Info(msgDraining, "connections", s.service.Connections(), "timeout", s.service.Settings().DrainTimeout)
 		s.backend.Drain()
 	})
 }
 
 // Close drops every connection and makes Run return.
 func (s *Server) Close() error {
-	s.closed.Store(true)
+	if !s.closed.Swap(true) && s.running.Load() {
+		s.log.Warn(msgClosing, "connections", s.service.Connections(), "bytes_waiting", s.service.Queued())
+	}
 	return s.backend.Close()
 }
 
@@ -246,13 +247,13 @@ func (s *Server) logEnd(err error) {
 	attrs := []any{
 		"connections", t.Opened, "packets", t.PacketsIn, "bytes_in", t.BytesIn, "bytes_out", t.BytesOut,
 		"dropped", t.Dropped, "partial", t.Partial, "violations", t.Violations, "refused", t.Refused,
-		"cut_off", t.CutOff, "uptime", time.Since(s.began).Round(time.Millisecond),
+		"cut_off", t.CutOff, "unanswered", t.Unanswered, "uptime", time.Since(s.began).Round(time.Millisecond),
 	}
 	if err != nil {
-		s.log.Error("stopped by a failure", append(attrs, "error", err)...)
+		s.log.Error(msgFailed, append(attrs, "error", err)...)
 		return
 	}
-	s.log.Info("stopped", attrs...)
+	s.log.Info(msgStopped, attrs...)
 }
 
 // Ready reports whether the server takes new connections.

@@ -149,7 +149,7 @@ func TestDrainEndsWithTheClients(t *testing.T) {
 	if s.PacketsIn != 2 || s.CutOff != 0 || s.Open != 0 || s.Pool.InUse != 0 || s.Closes[CloseFinished] != 1 {
 		t.Errorf("got %+v", s)
 	}
-	for _, want := range []string{`msg="draining: `, "open=1", "msg=stopped connections=1 packets=2", "cut_off=0"} {
+	for _, want := range []string{"msg=draining connections=1", "msg=stopped connections=1 packets=2", "cut_off=0"} {
 		if !strings.Contains(f.log.String(), want) {
 			t.Errorf("no %q in the log:\n%s", want, f.log)
 		}
@@ -212,7 +212,7 @@ func TestEngineFails(t *testing.T) {
 
 // TestWarnsOfNoPause: the fake engine can't pause reading.
 func TestWarnsOfNoPause(t *testing.T) {
-	const warning = "this engine can't pause reading"
+	const warning = "engine can't pause reading"
 	f := newFixture(t, func(o *Options) { o.Session.Outbox.Policy = buffer.Drop })
 	if strings.Contains(f.log.String(), warning) {
 		t.Errorf("warned with overflow=drop: %s", f.log)
@@ -226,16 +226,4 @@ func TestWarnsOfNoPause(t *testing.T) {
 	if n := strings.Count(f.log.String(), warning); n != 1 {
 		t.Errorf("warned %d times, want once: %s", n, f.log)
 	}
-}
-
-func TestUntilEOF(t *testing.T) {
-	r, w := io.Pipe()
-	ctx, cancel := UntilEOF(t.Context(), r)
-	defer cancel()
-	io.WriteString(w, "what comes is ignored")
-	if ctx.Err() != nil {
-		t.Fatal("ended before the input did")
-	}
-	w.Close()
-	wait(t, ctx.Done())
 }

@@ -107,16 +107,16 @@ func rateSettings() []Setting {
 
 func timeSettings() []Setting {
 	duration := func(name, help string, in func(*session.Settings) *time.Duration) Setting {
-		return Setting{Name: name, Group: groupTimes, Live: true, Help: help + "; 0s: no limit",
+		return Setting{Name: name, Group: groupTimes, Live: true, Help: help,
 			In: func(o *Options) Value { return durationValue{in(&o.Session), 0, maxDuration} }}
 	}
 	return []Setting{
-		duration("heartbeat", "silence after which a peer is sent a PING", func(s *session.Settings) *time.Duration { return &s.Heartbeat }),
-		duration("idle-timeout", "silence after which a peer is disconnected", func(s *session.Settings) *time.Duration { return &s.IdleTimeout }),
-		duration("packet-timeout", "time from the first byte of a packet to its last", func(s *session.Settings) *time.Duration { return &s.PacketTimeout }),
-		duration("write-timeout", "time in which a peer takes none of the replies that wait for it", func(s *session.Settings) *time.Duration { return &s.WriteTimeout }),
-		duration("linger", "time that a connection is still read, and its input thrown away, after an ERROR", func(s *session.Settings) *time.Duration { return &s.Linger }),
-		duration("drain-timeout", "time that clients have to finish when the server stops", func(s *session.Settings) *time.Duration { return &s.DrainTimeout }),
+		duration("heartbeat", "silence after which a peer is sent a PING; 0s: never", func(s *session.Settings) *time.Duration { return &s.Heartbeat }),
+		duration("idle-timeout", "silence after which a peer is disconnected; 0s: never", func(s *session.Settings) *time.Duration { return &s.IdleTimeout }),
+		duration("packet-timeout", "time from the first byte of a packet to its last; 0s: no limit", func(s *session.Settings) *time.Duration { return &s.PacketTimeout }),
+		duration("write-timeout", "time in which a peer takes none of the replies that wait for it; 0s: no limit", func(s *session.Settings) *time.Duration { return &s.WriteTimeout }),
+		duration("linger", "time that a connection is still read, and its input thrown away, after an ERROR; 0s: closed at once", func(s *session.Settings) *time.Duration { return &s.Linger }),
+		duration("drain-timeout", "time that clients have to finish when the server stops; 0s: no limit", func(s *session.Settings) *time.Duration { return &s.DrainTimeout }),
 	}
 }
 

@@ -60,10 +60,9 @@ func classify(reason error) CloseReason {
 
 // tally counts what events saw. Nothing in it is touched on the plain path of a packet.
 type tally struct {
-	errors [protocol.CodeShuttingDown + 1]atomic.Uint64
-	closes [closeReasons]atomic.Uint64
-	cutOff atomic.Uint64
-
+	errors                        [protocol.CodeShuttingDown + 1]atomic.Uint64
+	closes                        [closeReasons]atomic.Uint64
+	cutOff, unanswered            atomic.Uint64
 	configChanges, configRefusals atomic.Uint64
 }
 
@@ -76,8 +75,9 @@ type Statistics struct {
 	Errors [protocol.CodeShuttingDown + 1]uint64
 	// Closes are the connections that ended, by reason.
 	Closes [closeReasons]uint64
-	// CutOff are the connections that the server's stop ended before they had finished.
-	CutOff uint64
+	// CutOff are the connections that the server's stop ended before they had finished, Unanswered those of
+	// them that had not taken all their replies.
+	CutOff, Unanswered uint64
 	// ConfigChanges are the configurations put in force while running, ConfigRefusals those that had a
 	// fault.
 	ConfigChanges, ConfigRefusals uint64
@@ -92,7 +92,7 @@ func (s *Server) Statistics() Statistics {
 	t := &s.events.tally
 	out := Statistics{
 		Totals: s.service.Totals(), Open: s.service.Connections(), Queued: s.service.Queued(), Pool: s.service.Pool().Stats(),
-		Delays: s.delays.read(), CutOff: t.cutOff.Load(), Draining: s.draining.Load(),
+		Delays: s.delays.read(), CutOff: t.cutOff.Load(), Unanswered: t.unanswered.Load(), Draining: s.draining.Load(),
 		ConfigRefusals: t.configRefusals.Load(), ConfigChanges: t.configChanges.Load(),
 	}
 	for i := range out.Errors {

@@ -16,12 +16,16 @@ import (
 	"echosrv/backends/server"
 )
 
-// The exit statuses. A stop by a signal that cut nothing off is exitOK.
+// The exit statuses.
 const (
 	exitOK      = 0
 	exitFailure = 1 // the machine or the engine would not: port in use, engine not available here
 	exitUsage   = 2 // the command line is wrong
+	exitCutOff  = 3 // stopped as asked, but before every client had its replies
 )
+
+// errCutOff is wrapped by the error of a server that stopped as it was asked to, and lost something.
+var errCutOff = errors.New("stopped")
 
 func main() {
 	os.Exit(run(context.Background(), os.Args, os.Stdout, os.Stderr))
@@ -46,14 +50,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "Run 'echosrv --help' for usage.")
 		return exitUsage
 	}
+	if errors.Is(err, errCutOff) {
+		return exitCutOff
+	}
 	return exitFailure
 }
 
 const description = `echosrv answers every DATA_SEND packet with the same payload as DATA_ECHO. How it waits for
 many connections at once is the engine's business: choose one with --backend and see
 "echosrv backends" for what there is. When it listens it prints one line on standard output.
-SIGINT and SIGTERM stop it: clients are asked to finish, then it exits with status 0. A second
-signal ends it at once. SIGHUP reads the configuration again.
+SIGINT and SIGTERM stop it: clients are asked to finish, then it exits with status 0, or 3 if
+some were cut off before they had all their replies. A second signal ends it at once. SIGHUP reads
+the configuration again.
 
 Examples:
   echosrv                                              the default engine on 127.0.0.1:7000

@@ -50,7 +50,13 @@ func (cmd *command) serve(c *cli.Context) error {
 	ctx, cancel := context.WithCancel(c.Context)
 	defer cancel()
 	go obey(signals, s, from, cancel)
-	return s.Run(ctx)
+	if err := s.Run(ctx); err != nil {
+		return err
+	}
+	if n := s.Statistics().Unanswered; n > 0 {
+		return fmt.Errorf("%w: %d connections were cut off before they had all their replies", errCutOff, n)
+	}
+	return nil
 }
 
 // obey does what signals ask for, as long as the process lives: read the configuration again, drain at the
@@ -62,11 +68,10 @@ func obey(signals <-chan os.Signal, s *server.Server, from server.Source, drain 
 		case slices.Contains(reloadSignals, sig):
 			s.Reload(from)
 		case stopping:
-			s.Log().Warn("second signal: ending at once", "signal", sig.String())
 			s.Close()
 		default:
 			stopping = true
-			s.Log().Info("stopping; a second signal ends at once", "signal", sig.String())
+			s.Log().Info("stopping", "signal", sig.String())
 			drain()
 		}
 	}
