@@ -22,8 +22,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"echosrv/protocol"
 )
 
 // Limits and defaults of a Config.
@@ -35,9 +33,6 @@ const (
 
 	DefaultConnectTimeout = 10 * time.Second
 	DefaultDrainTimeout   = 2 * time.Second
-
-	// maxScriptBytes bounds the payloads that are made before a run: at least Depth+1 different packets.
-	maxScriptBytes = 1 << 30
 )
 
 // Arrivals says how the packets of an open loop are spread over time.
@@ -147,10 +142,6 @@ func (c Config) Check() error {
 	}
 	if err := c.Sizes.check(); err != nil {
 		return err
-	}
-	if need := int64(c.Depth+1) * int64(c.Sizes.Max()+protocol.HeaderSize); need > maxScriptBytes {
-		return fmt.Errorf("depth %d with payloads of up to %d bytes needs %d MiB of test data, at most %d are allowed",
-			c.Depth, c.Sizes.Max(), need>>20, maxScriptBytes>>20)
 	}
 	return nil
 }

@@ -124,17 +124,25 @@ func (f *flow) done() bool { return (f.stopped || f.left == 0) && f.idle() }
 
 func (f *flow) hasOutput() bool { return f.queued > 0 || f.aside != nil && len(f.aside.out) > 0 }
 
-// output is what to write now, in two parts where it goes round the end of the script. There may be more
-// after it: ask again after wrote, until hasOutput is false.
+// output is what to write now, in one or two pieces. There may be more after it: ask again after wrote,
+// until hasOutput is false.
 func (f *flow) output() (a, b []byte) {
+	n := f.queued
 	if f.aside != nil && len(f.aside.out) > 0 {
-		return f.script.sent[f.outOff : f.outOff+f.aside.outAfter], f.aside.out
+		n = f.aside.outAfter
+		if n == 0 {
+			return f.aside.out, nil
+		}
 	}
-	end := f.outOff + f.queued
-	if end <= f.script.size() {
-		return f.script.sent[f.outOff:end], nil
+	a = f.script.run(f.outOff, n)
+	if len(a) == n {
+		return a, nil
 	}
-	return f.script.sent[f.outOff:], f.script.sent[:end-f.script.size()]
+	next := f.outOff + len(a)
+	if next == f.script.size() {
+		next = 0
+	}
+	return a, f.script.run(next, n-len(a))
 }
 
 // wrote says that the first n bytes of output were taken by the kernel.

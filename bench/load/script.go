@@ -9,26 +9,38 @@ import (
 	"echosrv/protocol"
 )
 
-// A script is what every connection of a run says, and what it must hear: random packets, laid out one
-// after the other as they go over the wire. A connection begins at a packet of its own and goes round and
-// round. So sending any number of packets is a write of a part of one long slice, and checking is a
-// comparison with the same slice, but for the kinds.
+// A script is what every connection of a run says, and what it must hear: random packets, one after the
+// other as they go over the wire. A connection begins at a packet of its own and goes round and round. The
+// script is made once, so that sending is a write of slices of it, and checking a comparison with them.
+//
+// Small packets are joined in one slice, headers and all: a single write sends any number of them. Large
+// ones are kept apart, headers in one slice and payloads in another where each begins a little after the
+// one before, so that many different payloads take little more memory, and cache, than one.
 //
 // The script has more packets than are ever in flight on a connection, so an echo that was dropped,
 // repeated or moved is never mistaken for the one that was due (as far as payloads of a few bytes can
 // differ at all). It is read-only and shared by all loops.
 type script struct {
-	sent   []byte
-	starts []int         // where each packet starts, and at last the length of the whole
+	starts []int         // the offset in the script where each packet starts, and at last the length of the whole
 	echo   protocol.Kind // of what comes back
+
+	joined   []byte // nil: apart
+	headers  []byte
+	payloads []byte // that of packet i begins at i*payloadShift
 }
 
 const (
-	// scriptBytes is how long a script is where nothing asks for more: small enough to stay in the second
-	// level cache, so that looking up payloads doesn't slow the client.
+	// scriptBytes is how long a joined script is where nothing asks for more: small enough to stay in the
+	// second level cache.
 	scriptBytes = 64 << 10
+	// mostJoined is the length above which packets are kept apart, in bytes.
+	mostJoined = 64 << 20
+	// largePayload is the mean size from which on payloads are kept apart, in bytes.
+	largePayload = 16 << 10
+	// payloadShift is a cache line, in bytes.
+	payloadShift = 64
 	// leastPackets keeps neighbouring packets of any connection different, even with one in flight.
-	leastPackets = 4
+	leastPackets = 16
 	// mostPackets is where a script stops growing for the sake of variety.
 	mostPackets = 4096
 	// mixPackets is enough to give whole percentages their exact share.
@@ -47,12 +59,29 @@ func newScript(sizes Sizes, depth int, seed uint64, raw bool) *script {
 	for _, n := range list {
 		s.starts = append(s.starts, s.size()+protocol.HeaderSize+n)
 	}
-	s.sent = make([]byte, s.size())
-	fill(s.sent, random)
-	for i, n := range list {
-		protocol.PutHeader(s.sent[s.starts[i]:], protocol.Header{Kind: protocol.DataSend, Length: uint32(n)})
+	if sizes.Mean() < largePayload && s.size() <= mostJoined {
+		s.join(list, random)
+	} else {
+		s.keepApart(list, random)
 	}
 	return s
+}
+
+func (s *script) join(sizes []int, random *rand.Rand) {
+	s.joined = make([]byte, s.size())
+	fill(s.joined, random)
+	for i, n := range sizes {
+		protocol.PutHeader(s.joined[s.starts[i]:], protocol.Header{Kind: protocol.DataSend, Length: uint32(n)})
+	}
+}
+
+func (s *script) keepApart(sizes []int, random *rand.Rand) {
+	s.payloads = make([]byte, (len(sizes)-1)*payloadShift+slices.Max(sizes))
+	fill(s.payloads, random)
+	s.headers = make([]byte, len(sizes)*protocol.HeaderSize)
+	for i, n := range sizes {
+		protocol.PutHeader(s.headers[i*protocol.HeaderSize:], protocol.Header{Kind: protocol.DataSend, Length: uint32(n)})
+	}
 }
 
 // newRandom gives the stream-th independent source of randomness of a seed.
@@ -77,8 +106,7 @@ func scriptLength(sizes Sizes, depth int) int {
 	if len(sizes) > 1 || sizes[0].Min != sizes[0].Max {
 		n = max(n, mixPackets, min(rarest(sizes), mostPackets))
 	}
-	// Variety gives way where payloads are huge; more packets than are in flight there must be.
-	n = min(n, int(maxScriptBytes/mean))
+	// Whatever there is of variety, there must be more packets than are in flight.
 	return max(n, depth+1, leastPackets)
 }
 
@@ -123,6 +151,28 @@ func (s *script) span(i, n int) int {
 	return s.size() - s.starts[i] + s.starts[i+n-s.packets()]
 }
 
+// part is up to n bytes of packet i from its byte at on: as many as lie in one piece.
+func (s *script) part(i, at, n int) []byte {
+	if s.joined != nil {
+		at += s.starts[i]
+		return s.joined[at : at+n]
+	}
+	if at < protocol.HeaderSize {
+		return s.headers[i*protocol.HeaderSize:][at:min(at+n, protocol.HeaderSize)]
+	}
+	at += i*payloadShift - protocol.HeaderSize
+	return s.payloads[at : at+n]
+}
+
+// run is up to n bytes of the script from offset off on: as many as lie in one piece.
+func (s *script) run(off, n int) []byte {
+	if s.joined != nil {
+		return s.joined[off:min(off+n, len(s.joined))]
+	}
+	i := s.packetAt(off)
+	return s.part(i, off-s.starts[i], min(n, s.starts[i+1]-off))
+}
+
 // packetAt is the packet that the byte at offset off belongs to.
 func (s *script) packetAt(off int) int {
 	i, found := slices.BinarySearch(s.starts, off)
@@ -139,7 +189,10 @@ func (s *script) framed() bool { return s.echo == protocol.DataEcho }
 func (s *script) expected(i int) []byte {
 	n := s.packets()
 	i = (i%n + n) % n
-	p := slices.Clone(s.sent[s.starts[i]:s.starts[i+1]])
+	var p []byte
+	for n := s.starts[i+1] - s.starts[i]; len(p) < n; {
+		p = append(p, s.part(i, len(p), n-len(p))...)
+	}
 	protocol.SetKind(p, s.echo)
 	return p
 }
@@ -171,8 +224,12 @@ func (s *script) match(off, i int, b []byte) (w walk, ok bool) {
 			}
 		}
 		n := min(len(b), end-w.off)
-		if !bytes.Equal(b[k:n], s.sent[w.off+k:w.off+n]) {
-			return w, false
+		for k < n {
+			p := s.part(w.packet, w.off-start+k, n-k)
+			if !bytes.Equal(b[k:k+len(p)], p) {
+				return w, false
+			}
+			k += len(p)
 		}
 		b = b[n:]
 		w.off += n

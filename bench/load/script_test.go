@@ -69,7 +69,17 @@ func drawScript(t *rapid.T) (*script, int) {
 		sizes = append(sizes, Share{least, least + rapid.IntRange(0, 100).Draw(t, "more"), float64(rapid.IntRange(1, 9).Draw(t, "weight"))})
 	}
 	depth := rapid.IntRange(1, 20).Draw(t, "depth")
-	return newScript(sizes, depth, rapid.Uint64().Draw(t, "seed"), rapid.Bool().Draw(t, "raw")), depth
+	seed := rapid.Uint64().Draw(t, "seed")
+	s := newScript(sizes, depth, seed, rapid.Bool().Draw(t, "raw"))
+	if rapid.Bool().Draw(t, "apart") {
+		var list []int
+		for i := range s.packets() {
+			list = append(list, s.span(i, 1)-protocol.HeaderSize)
+		}
+		s.joined = nil
+		s.keepApart(list, newRandom(seed, 0))
+	}
+	return s, depth
 }
 
 func TestScript(t *testing.T) {
@@ -115,10 +125,10 @@ func TestScript(t *testing.T) {
 
 func TestScriptsOfOneSeedAreAlike(t *testing.T) {
 	sizes := Sizes{{1, 500, 1}}
-	if !bytes.Equal(newScript(sizes, 3, 9, false).sent, newScript(sizes, 3, 9, false).sent) {
+	if !bytes.Equal(newScript(sizes, 3, 9, false).joined, newScript(sizes, 3, 9, false).joined) {
 		t.Error("one seed gave two scripts")
 	}
-	if bytes.Equal(newScript(sizes, 3, 9, false).sent, newScript(sizes, 3, 10, false).sent) {
+	if bytes.Equal(newScript(sizes, 3, 9, false).joined, newScript(sizes, 3, 10, false).joined) {
 		t.Error("two seeds gave one script")
 	}
 }
