@@ -67,16 +67,17 @@ type flipped struct {
 	err     error // what is wrong with the packet after them
 }
 
+// plain is the type field of a DATA_SEND without flags, which is nearly every packet.
+const plain = uint64(protocol.DataSend)
+
 // flip turns the whole packets at the start of b into their replies, in place: only the kind changes. A
 // PONG has no reply, so what follows one moves up.
 func flip(b []byte, limit uint32) (f flipped) {
 	for len(b)-f.used >= protocol.HeaderSize {
 		p := b[f.used:]
-		length := binary.BigEndian.Uint32(p[4:])
-		// The common packet costs two loads and a comparison; whatever else it may be is sorted out below.
-		plain := binary.BigEndian.Uint32(p) == uint32(protocol.DataSend) && length <= limit
-		answer := protocol.DataEcho
-		if !plain {
+		header := binary.BigEndian.Uint64(p)
+		length, answer := uint32(header), protocol.DataEcho
+		if header>>32 != plain || length > limit {
 			h := protocol.ParseHeader(p)
 			if f.err = h.CheckClient(limit); f.err != nil {
 				return f
@@ -88,16 +89,15 @@ func flip(b []byte, limit uint32) (f flipped) {
 		if len(p) < size {
 			return f
 		}
+		if answer != 0 {
+			protocol.SetKind(p, answer)
+			if f.reply != f.used {
+				copy(b[f.reply:], p[:size])
+			}
+			f.reply += size
+		}
 		f.used += size
 		f.packets++
-		if answer == 0 {
-			continue
-		}
-		protocol.SetKind(p, answer)
-		if f.reply != f.used-size {
-			copy(b[f.reply:], p[:size])
-		}
-		f.reply += size
 	}
 	return f
 }
