@@ -162,6 +162,11 @@ func checkReset(t T, s *Suite) {
 func checkOrderlyClose(t T, s *Suite) {
 	srv := s.start(t, nil)
 	var err error
+	if s.HalfDuplex {
+		// It can't shut down its side first, but it reads on for a while, so that the ERROR arrives.
+		must(t, offendAndGoOn(t, srv, 0))
+		return
+	}
 	for i := range 5 {
 		if err = offendAndGoOn(t, srv, uint64(i)); err != nil {
 			break
@@ -196,7 +201,7 @@ func offendAndGoOn(t T, srv *server, seed uint64) error {
 	if _, err := c.expectError(protocol.CodeUnsupported); err != nil {
 		return err
 	}
-	if err := c.expectEnd(); err != nil {
+	if err := c.expectEnd(); err != nil && !srv.suite.HalfDuplex {
 		return fmt.Errorf("after the ERROR: %w", err)
 	}
 	return nil

@@ -21,8 +21,9 @@ type conn struct {
 	ticket  timer.Ticket
 	flushed bool          // the library is known to hold no output of this connection
 	drained bool          // Session.Drain was called
-	until   time.Duration // when it is closed, once its session has ended with an ERROR; 0: not yet
-	reason  error         // why we close it
+	heard   time.Duration // when bytes last arrived
+	linger  linger
+	reason  error // why we close it
 }
 
 // RemoteAddr makes conn a backends.Peer.
@@ -55,17 +56,31 @@ func (c *conn) settle(now time.Duration, reply []byte) ([]byte, lib.Action) {
 	return out, lib.None
 }
 
-// linger is how long a connection is read on after an ERROR. A close with input unread resets the
+// linger is the time in which a connection is read on after an ERROR. A close with input unread resets the
 // connection, which may destroy what the peer has not yet received.
-const linger = 100 * time.Millisecond
+type linger struct {
+	since time.Duration
+	filed time.Duration // the time filed with the timers
+}
 
-// lingered says whether that time is over.
+// It lasts until the peer has been silent for minLinger, but no longer than maxLinger.
+const (
+	minLinger = 50 * time.Millisecond
+	maxLinger = time.Second
+)
+
+// lingered says whether that time is over, and has the connection woken when it will be.
 func (c *conn) lingered(now time.Duration) bool {
-	if c.until == 0 {
-		c.until = now + linger
-		c.backend.timers.Add(c.until, c.key)
+	l := &c.linger
+	if l.since == 0 {
+		l.since = now
 	}
-	return now >= c.until
+	end := min(max(l.since, c.heard)+minLinger, l.since+maxLinger)
+	if now < end && now >= l.filed {
+		l.filed = end
+		c.backend.timers.Add(end, c.key)
+	}
+	return now >= end
 }
 
 var (

@@ -25,6 +25,7 @@ func (b *backend) data(sock lib.Conn, in []byte) ([]byte, lib.Action) {
 		c.loop = b.loopOf(in)
 	}
 	now := backends.Now()
+	c.heard = now
 	return c.settle(now, c.session.Receive(now, in))
 }
 
