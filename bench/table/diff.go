@@ -20,7 +20,7 @@ func Diff(w io.Writer, d verdict.Difference, style Style) error {
 		if c.Differs {
 			change = fmt.Sprintf("%+.1f %%", (c.New.Median/c.Old.Median-1)*100)
 		}
-		rows = append(rows, []string{c.Cell, c.Contestant, c.Figure, Count(c.Old.Median) + spread(c.Old), Count(c.New.Median) + spread(c.New), change, fmt.Sprintf("%.3f", c.P)})
+		rows = append(rows, []string{c.Cell, c.Contestant, c.Figure, Count(c.Old.Median) + spread(c.Old), Count(c.New.Median) + spread(c.New), change, P(c.P)})
 	}
 	write(&b, rows, map[int]bool{0: true, 1: true, 2: true}, func(row, column int, text string) string {
 		switch {

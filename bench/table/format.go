@@ -106,5 +106,13 @@ func Least(share float64) string {
 	return fmt.Sprintf("%.1f %%", share*100)
 }
 
+// P writes a p-value.
+func P(p float64) string {
+	if p < 0.001 {
+		return "<0.001"
+	}
+	return fmt.Sprintf("%.3f", p)
+}
+
 // Seconds writes a duration in whole seconds: "42 s".
 func Seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }

@@ -102,7 +102,7 @@ func (cmd *command) app() *cli.App {
 func (cmd *command) commands() []*cli.Command {
 	all := []*cli.Command{
 		cmd.compareCommand(), cmd.runCommand(), cmd.capacityCommand(), cmd.sweepCommand(), cmd.memoryCommand(),
-		cmd.selftestCommand(), cmd.diffCommand(),
+		cmd.selftestCommand(), cmd.diffCommand(), cmd.reportCommand(),
 		cmd.serveCommand(), cmd.mirrorCommand(),
 	}
 	for _, c := range all {
