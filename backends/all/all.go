@@ -5,6 +5,7 @@ import (
 	"echosrv/backends"
 	"echosrv/backends/epoll"
 	"echosrv/backends/evio"
+	"echosrv/backends/gnet"
 	"echosrv/backends/goroutine"
 	"echosrv/backends/iouring"
 	"echosrv/backends/netpoll"
@@ -19,5 +20,6 @@ func Engines() []backends.Engine {
 		iouring.Engine(),
 		evio.Engine(),
 		netpoll.Engine(),
+		gnet.Engine(),
 	}
 }

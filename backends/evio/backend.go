@@ -36,6 +36,7 @@ import (
 	lib "github.com/tidwall/evio"
 
 	"echosrv/backends"
+	"echosrv/backends/internal/filetable"
 	"echosrv/backends/internal/timer"
 )
 
@@ -65,7 +66,7 @@ type backend struct {
 	config backends.Config
 	addr   net.Addr
 	dialed net.Conn // our end of the connection to ourselves
-	table  *table
+	table  *filetable.Table
 	timers *timer.Service
 
 	begin  sync.Once
@@ -87,7 +88,7 @@ type backend struct {
 func newBackend(config backends.Config) (backends.Backend, error) {
 	b := &backend{
 		config: config,
-		table:  newTable(config),
+		table:  filetable.Watch("evio", config),
 		run:    make(chan bool, 1),
 		ended:  make(chan struct{}),
 		conns:  map[uint64]*conn{},

@@ -54,7 +54,7 @@ func (b *backend) opened(sock lib.Conn) ([]byte, lib.Options, lib.Action) {
 	if b.isControl(sock) {
 		return nil, options, b.controlAction()
 	}
-	if !b.table.opened() {
+	if !b.table.Opened() {
 		return nil, options, lib.Close
 	}
 	c := b.add(sock)
@@ -128,7 +128,7 @@ func (b *backend) closed(sock lib.Conn, err error) lib.Action {
 	}
 	b.stopIfDrained()
 	b.mu.Unlock()
-	b.table.closed()
+	b.table.Closed()
 	if c != nil && c.session != nil {
 		c.end(err)
 	}
