@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"echosrv/bench/stats"
 	"echosrv/bench/verdict"
 )
 
@@ -20,7 +21,7 @@ func Diff(w io.Writer, d verdict.Difference, style Style) error {
 		if c.Differs {
 			change = fmt.Sprintf("%+.1f %%", (c.New.Median/c.Old.Median-1)*100)
 		}
-		rows = append(rows, []string{c.Cell, c.Contestant, c.Figure, Count(c.Old.Median) + spread(c.Old), Count(c.New.Median) + spread(c.New), change, P(c.P)})
+		rows = append(rows, []string{c.Cell, c.Contestant, c.Figure, figure(c, c.Old), figure(c, c.New), change, P(c.P)})
 	}
 	write(&b, rows, map[int]bool{0: true, 1: true, 2: true}, func(row, column int, text string) string {
 		switch {
@@ -36,4 +37,16 @@ func Diff(w io.Writer, d verdict.Difference, style Style) error {
 	fmt.Fprintf(&b, "\n~ can't be told apart: p is at least 0.05, corrected for %d comparisons. Rounds of two files are not paired, so only large changes are found.\n", len(d.Changes))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// figure writes one side of a change in the unit of its figure.
+func figure(c verdict.Change, e stats.Estimate) string {
+	format := Count
+	switch c.Unit {
+	case verdict.Nanoseconds:
+		format = Time
+	case verdict.Bytes:
+		format = Size
+	}
+	return format(e.Median) + spread(e)
 }

@@ -55,11 +55,24 @@ func memoryLine(f *result.File, contestant int, name string) []string {
 	return append(line, Count(stats.Of(kernel).Median), Size(stats.Of(empty).Median))
 }
 
-// invalid names the runs that may not be used.
+// invalid says for each contestant and setting how many rounds may not be used, and why the first of them.
 func invalid(b *strings.Builder, f *result.File) {
-	for _, r := range f.Runs {
-		if why := r.Failed + r.Invalid; why != "" {
-			fmt.Fprintf(b, "INVALID %s, %s, round %d: %s.\n", f.Contestants[r.Contestant].Name, f.Cells[r.Cell].Name, r.Round+1, strings.TrimSuffix(why, "."))
+	for cell := range f.Cells {
+		for i, c := range f.Contestants {
+			made, wrong, why := 0, 0, ""
+			for _, r := range f.Runs {
+				if r.Contestant != i || r.Cell != cell {
+					continue
+				}
+				made++
+				if text := r.Failed + r.Invalid; text != "" {
+					wrong++
+					why = orElse(why, text)
+				}
+			}
+			if wrong > 0 {
+				fmt.Fprintf(b, "INVALID %s, %s, %d of %d rounds: %s.\n", c.Name, f.Cells[cell].Name, wrong, made, strings.TrimSuffix(why, "."))
+			}
 		}
 	}
 }

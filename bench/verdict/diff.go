@@ -19,6 +19,7 @@ type Difference struct {
 // Change is one figure of one contestant in one setting.
 type Change struct {
 	Cell, Contestant, Figure string
+	Unit                     Unit
 	Old, New                 stats.Estimate
 	// P is corrected for all changes of the difference.
 	P       float64
@@ -26,6 +27,16 @@ type Change struct {
 	// Better: the new value is the better one, whether or not it Differs.
 	Better bool
 }
+
+// Unit is what a figure counts.
+type Unit int
+
+// The units there are.
+const (
+	Plain Unit = iota
+	Nanoseconds
+	Bytes
+)
 
 // ErrEnvironment is wrapped where two files come from machines that can't be compared.
 var ErrEnvironment = errors.New("the two were measured on different machines")
@@ -71,13 +82,14 @@ func load(c result.Cell) result.Cell {
 // figures that are compared, with whether less is better.
 var figures = []struct {
 	name string
+	unit Unit
 	take func(*result.Run) float64
 	less bool
 }{
-	{"server ns/packet", cost, true},
-	{"packets/s", (*result.Run).PerSecond, false},
-	{"p99 ns", response(99), true},
-	{"RSS bytes", func(r *result.Run) float64 { return unless(r.Server.RSS == 0, float64(r.Server.RSS)) }, true},
+	{"server CPU per packet", Nanoseconds, cost, true},
+	{"packets/s", Plain, (*result.Run).PerSecond, false},
+	{"p99", Nanoseconds, response(99), true},
+	{"RSS", Bytes, func(r *result.Run) float64 { return unless(r.Server.RSS == 0, float64(r.Server.RSS)) }, true},
 }
 
 func (d *Difference) cell(before, after *result.File, i, k int) {
@@ -92,7 +104,7 @@ func (d *Difference) cell(before, after *result.File, i, k int) {
 			if len(was) == 0 || len(is) == 0 {
 				continue
 			}
-			change := Change{Cell: before.Cells[i].Name, Contestant: contestant.Name, Figure: f.name, Old: stats.Of(was), New: stats.Of(is)}
+			change := Change{Cell: before.Cells[i].Name, Contestant: contestant.Name, Figure: f.name, Unit: f.unit, Old: stats.Of(was), New: stats.Of(is)}
 			change.P = stats.Unpaired(was, is)
 			change.Better = change.New.Median < change.Old.Median == f.less
 			d.Changes = append(d.Changes, change)

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -156,5 +157,45 @@ func TestEmptyAndDamagedFiles(t *testing.T) {
 	f.Runs = nil
 	if r := Judge(f, 0).Rows[0]; r.Verdict != Invalid {
 		t.Errorf("a contestant without a run is %s", r.Verdict)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	before := file(8, competitor{name: "same", cost: 1000}, competitor{name: "worse", cost: 1000}, competitor{name: "gone", cost: 1})
+	after := file(8, competitor{name: "same", cost: 1000}, competitor{name: "worse", cost: 1500}, competitor{name: "new", cost: 1})
+	after.Manifest.Kernel = "other"
+	d, err := Diff(before, after, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, c := range d.Changes {
+		found[c.Contestant] = true
+		want := c.Contestant == "worse" && (c.Figure == "server CPU per packet" || c.Figure == "p99")
+		// The percentiles of made-up runs have no scatter, so any change of them is found.
+		if c.Differs != want || c.Differs && c.Better {
+			t.Errorf("%+v", c)
+		}
+	}
+	if len(found) != 2 {
+		t.Errorf("compared were %v", found)
+	}
+	if len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], "kernel") {
+		t.Errorf("warnings %q", d.Warnings)
+	}
+}
+
+func TestDiffRefusesOtherMachines(t *testing.T) {
+	before, after := file(3, competitor{name: "a", cost: 1}), file(3, competitor{name: "a", cost: 1})
+	after.Manifest.CPU = "another"
+	if _, err := Diff(before, after, false); !errors.Is(err, ErrEnvironment) {
+		t.Errorf("error %v", err)
+	}
+	if d, err := Diff(before, after, true); err != nil || len(d.Warnings) == 0 {
+		t.Errorf("forced: %v, warnings %q", err, d.Warnings)
+	}
+	after.Cells[0].Name = "other"
+	if _, err := Diff(before, after, true); err == nil {
+		t.Error("files with nothing in common were compared")
 	}
 }
