@@ -71,7 +71,7 @@ func obey(signals <-chan os.Signal, s *server.Server, from server.Source, drain 
 			s.Close()
 		default:
 			stopping = true
-			s.Log().Info("stopping", "signal", sig.String())
+			s.LogStopping(sig.String())
 			drain()
 		}
 	}

@@ -95,7 +95,7 @@ func (a *Admin) serve(s *server.Server, g guard) error {
 	go func() {
 		defer close(a.served)
 		if err := a.http.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			s.Log().Error("the admin server ended", "error", err)
+			s.LogAdminEnded(err)
 		}
 	}()
 	return nil
