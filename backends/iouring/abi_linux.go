@@ -90,6 +90,18 @@ type resourceUpdate struct {
 	data   uint64
 }
 
+// resourceRegistration is struct io_uring_rsrc_register.
+type resourceRegistration struct {
+	count uint32
+	flags uint32
+	_     uint64
+	data  uint64
+	tags  uint64
+}
+
+// registerSparse makes a table without files (IORING_RSRC_REGISTER_SPARSE, 5.19).
+const registerSparse = 1 << 0
+
 // probeOps is how many opcodes a probe asks for; the header numbers fewer.
 const probeOps = 256
 
@@ -144,6 +156,7 @@ const sqCQOverflow = 1 << 1
 const (
 	registerProbe       = 8
 	registerEnableRings = 12
+	registerFiles2      = 13
 	registerRingFDs     = 20
 	registerPbufRing    = 22
 )
@@ -158,6 +171,7 @@ const (
 	opSendmsg     = 9
 	opAccept      = 13
 	opAsyncCancel = 14
+	opFilesUpdate = 20
 	opSend        = 26
 	opRecv        = 27
 	opSendZC      = 47
@@ -168,6 +182,7 @@ const opSupported = 1 << 0
 
 // Flags of a request (sqe.flags).
 const (
+	sqeFixedFile      = 1 << 0 // fd is an index into the registered files
 	sqeBufferSelect   = 1 << 5
 	sqeCQESkipSuccess = 1 << 6
 )

@@ -1,6 +1,7 @@
 package iouring
 
 import (
+	"sync/atomic"
 	"time"
 
 	"echosrv/backends/internal/sock"
@@ -12,14 +13,22 @@ import (
 type accepting struct {
 	listener *sock.Listener // nil: closed
 	reserve  *sock.Reserve
-	armed    bool          // an accept is under way
-	logged   time.Duration // when a failure was last logged
+	armed    bool // an accept is under way
+	warned   *seldom
+}
+
+// seldom lets something through once in an interval; the loops of a backend share one.
+type seldom struct{ last atomic.Int64 }
+
+func (s *seldom) now(now, interval time.Duration) bool {
+	last := s.last.Load()
+	return (last == 0 || now-time.Duration(last) >= interval) && s.last.CompareAndSwap(last, int64(now))
 }
 
 const (
 	// acceptPause is how long newcomers wait after an accept failed for want of descriptors.
 	acceptPause = 50 * time.Millisecond
-	// acceptLogInterval is the least time between two log lines about that.
+	// acceptLogInterval is the least time between two log lines about that, of all loops together.
 	acceptLogInterval = time.Second
 )
 
@@ -66,8 +75,7 @@ func (l *loop) refuse(now time.Duration, errno unix.Errno) {
 		return
 	}
 	refused := sock.TableFull(errno) && l.reserve.Refuse(l.listener.FD)
-	if l.logged == 0 || now-l.logged >= acceptLogInterval {
-		l.logged = now
+	if l.warned.now(now, acceptLogInterval) {
 		l.config.Log.Warn("can't accept connections, pausing", "error", errno, "pause", acceptPause, "refused", refused, "connections", l.conns.open)
 	}
 	l.timers.Add(now+acceptPause, uint64(acceptKey))

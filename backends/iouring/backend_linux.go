@@ -17,6 +17,7 @@ type backend struct {
 	config backends.Config
 	addr   net.Addr
 	loops  []*loop
+	warned seldom // that newcomers can't be accepted
 
 	mu             sync.Mutex
 	served, closed bool
@@ -35,7 +36,7 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 	}
 	b.addr = listeners[0].Addr
 	for i, listener := range listeners {
-		l, failed := newLoop(&b.config, listener, i)
+		l, failed := newLoop(b, listener, i)
 		b.loops = append(b.loops, l)
 		err = errors.Join(err, failed)
 	}

@@ -31,6 +31,7 @@ const (
 	polling                      // waiting until the socket can be written again
 	sending                      // a send was prepared and its outcome is not yet known
 	ended                        // our output was shut down
+	registered                   // the socket is in the ring's table of files, at slot
 	told                         // asked to finish, as the loop is draining
 	closing                      // to be closed when nothing is under way any more
 )
@@ -38,6 +39,14 @@ const (
 func (c *conn) is(any state) bool { return c.state&any != 0 }
 
 func (c *conn) key(k kind) key { return makeKey(k, c.generation, c.slot) }
+
+// target is what requests for the connection work on.
+func (c *conn) target() target {
+	if c.is(registered) {
+		return target{int32(c.slot), sqeFixedFile}
+	}
+	return target{c.fd, 0}
+}
 
 // RemoteAddr implements backends.Peer.
 func (c *conn) RemoteAddr() string { return sock.RemoteAddr(int(c.fd)) }
@@ -107,6 +116,10 @@ func (l *loop) opened(now time.Duration, fd int) {
 		l.conns.remove(c)
 		return
 	}
+	if c.slot < l.files {
+		c.state |= registered
+		l.ring.sqe().register(c.slot, &c.fd)
+	}
 	l.settle(now, c)
 }
 
@@ -129,7 +142,7 @@ func (l *loop) settle(now time.Duration, c *conn) {
 	}
 	if s.Queued() > 0 {
 		if !c.is(polling) {
-			l.write(c, nil, noBlock)
+			l.write(c, nil, piece{})
 			return
 		}
 	} else if s.Ending() && !c.is(ended) && !s.Done() {
@@ -169,10 +182,16 @@ func (l *loop) drop(c *conn, reason error) {
 // release closes the socket of a connection that is closing, unless something is still under way.
 func (l *loop) release(c *conn) {
 	if c.is(closing) && !c.is(receiving|polling|sending) {
+		if c.is(registered) {
+			l.ring.sqe().register(c.slot, &noFile)
+		}
 		unix.Close(int(c.fd))
 		l.conns.remove(c)
 	}
 }
+
+// noFile takes a file out of the table of registered ones.
+var noFile int32 = -1
 
 // reset is the reason for a close after a failed call.
 func reset(cause error) error { return fmt.Errorf("%w: %w", backends.ErrReset, cause) }

@@ -1,54 +1,105 @@
-// Package iouring is the engine on io_uring, written on raw system calls, without cgo.
+// Package iouring is the engine written here on Linux's io_uring: one or more threads, each with its own
+// ring. Where an epoll loop is told that a socket can be read and then reads it, here the loop leaves
+// requests with the kernel ("accept whoever comes", "receive whatever arrives") and is told of results.
+// There is one system call for a whole turn of a loop, however many connections it serves.
+//
+// # The rings
+//
+// io_uring(7) is memory that a process shares with the kernel, as three rings:
+//
+//	submissions   requests of 64 bytes: what to do, on which file, with which memory. We write, the kernel
+//	              takes them when it is called (ring_linux.go).
+//	completions   results of 16 bytes: the number that a system call would have returned, and 64 bits that
+//	              we gave with the request (user data). The kernel writes, we take.
+//	buffers       blocks of memory that receives may use when there is something to receive, so that a
+//	              connection which is silent needs none (buffers_linux.go).
+//
+// Each ring is an array and two counters, one that each side moves forward and the other only reads. The
+// rings of a loop belong to one thread, and the kernel works on completions only in calls of that thread
+// (SINGLE_ISSUER, DEFER_TASKRUN): between two calls nothing changes.
+//
+// User data is the kind of the request, the slot of its connection and the slot's generation
+// (requests_linux.go). A request may be "multishot": it goes on after a completion that has the flag MORE
+// and is asked for again only after one that hasn't.
+//
+// # A turn of a loop (loop_linux.go)
+//
+//  1. Call the kernel: it takes the requests that the last turn prepared, and writes completions for all
+//     that has happened. If there is nothing to submit or to report, it sleeps until there is, or until
+//     the next deadline.
+//  2. Settle the sends of the last turn: tell each session what was sent, do what it wants next, and give
+//     the blocks back that the replies lay in.
+//  3. Sessions whose deadline has come; orders from other goroutines (stop, drain).
+//  4. For each completion of a receive: one call of the session, and a send prepared with its reply. Other
+//     completions: newcomers, sockets that can be written again.
+//
+// # The life of a connection (conn_linux.go)
+//
+//	ACCEPT completes            a slot, a session, its file registered with the ring; RECV is prepared
+//	RECV completes with bytes   Session.Receive; SEND of the reply, out of the block that the bytes came in
+//	SEND was taken whole        nothing is reported; Session.Sent, the block goes back
+//	SEND was taken in part      Session.Sent copies the rest to the session's outbox; POLL_ADD waits until
+//	                            the socket can be written; SENDMSG of what is pending
+//	the session pauses          ASYNC_CANCEL of the RECV; it is prepared again when the session reads on
+//	RECV completes with 0       the end of input: Session.EOF
+//	the session ends            shutdown(2) of our side, if it says so; ASYNC_CANCEL of what is under way;
+//	                            when that has completed, and not before, close(2)
+//
+// The last point matters: a request holds its socket open, so that a close while one is under way would
+// neither send FIN nor give up the port.
+//
+// A send never waits in the kernel (MSG_DONTWAIT): it is over when the request has been taken, and silent
+// unless it failed or was cut short (MSG_WAITALL, CQE_SKIP_SUCCESS). So when the call of step 1 returns,
+// every send of the last turn has been decided, there is at most one for each connection, and the order of
+// replies needs no thought. What arrives for a connection whose send is prepared but not yet made waits
+// for the next turn.
+//
+// # Who owns the memory
+//
+//	rings, blocks       mapped outside of Go's heap, for as long as the loop runs
+//	a block             the kernel's, while it is being filled; the session's, from Receive until the reply
+//	                    has been settled; then the kernel's again. A slow reader never holds one: what its
+//	                    socket refuses is copied
+//	what is Pending     the session's; the kernel reads it only during step 1
+//	scratch for SENDMSG the loop's; likewise
+//
+// So the kernel reads Go's memory only while it is called, with what it reads held by the loop's list of
+// sends, and the collector needs no deceiving.
 package iouring
 
-import (
-	"fmt"
-	"strconv"
+import "echosrv/backends"
 
-	"echosrv/backends"
+// Names of the options and of their values.
+const (
+	optBuffers = "buffers"
+	optFill    = "fill"
+
+	fillAuto   = "auto"
+	fillPacked = "packed"
+	fillSingle = "single"
 )
 
-// Engine is the entry of the table in backends/all.
+// Bounds of the memory for receives, in bytes.
+const (
+	minBuffers = 64 << 10
+	maxBuffers = 256 << 20
+)
+
+// Engine is this engine's entry in the table.
 func Engine() backends.Engine {
 	return backends.Engine{
 		Name:  "iouring",
-		Model: "completion loop on io_uring",
+		Model: "completion loop per thread, written here on io_uring",
 		Capabilities: backends.Capabilities{
-			PauseReads: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true, Timers: true,
-			OrderlyClose: true, NoDelay: true, CPUPinning: true,
+			PauseReads: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true,
+			Timers: true, OrderlyClose: true, NoDelay: true, CPUPinning: true,
 		},
 		Options: []backends.Option{
-			{Key: "buffer", Default: "128KiB", Help: "size of a shared receive buffer", Check: backends.Bytes(minBuffer, maxBuffer)},
-			{Key: "buffers", Default: "8", Help: "receive buffers of a loop, a power of two", Check: checkCount},
-			{Key: "inc", Default: "true", Help: "", Check: backends.Flag},
+			{Key: optBuffers, Default: "1MiB", Help: "bytes that each thread has for receives, and the most that can be under way when a session pauses", Check: backends.Bytes(minBuffers, maxBuffers)},
+			{Key: optFill, Default: fillAuto, Help: "packed: receives share a buffer (Linux 6.12); single: each takes one of 8KiB; auto: packed if possible", Check: backends.Choice(fillAuto, fillPacked, fillSingle)},
 		},
 		Threads:   func() int { return 1 },
 		Available: available,
 		New:       newBackend,
 	}
-}
-
-const (
-	minBuffer = 512
-	maxBuffer = 16 << 20
-	// maxBuffers is the most that a ring of provided buffers can have: its indices are 16 bits wide and
-	// must tell a full ring from an empty one.
-	maxBuffers = 1 << 15
-)
-
-func checkCount(v string) error {
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 || n > maxBuffers || n&(n-1) != 0 {
-		return fmt.Errorf("powers of two from 1 to %d are allowed", maxBuffers)
-	}
-	return nil
-}
-
-func bufferCount(o backends.Options) int { n, _ := strconv.Atoi(o.String("buffers")); return n }
-
-func incremental(o backends.Options) uint16 {
-	if o.Flag("inc") {
-		return 2
-	}
-	return 0
 }

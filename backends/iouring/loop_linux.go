@@ -23,10 +23,12 @@ type loop struct {
 	waker   *sock.Waker
 	accepting
 	conns  table
+	files  uint32 // slots that can have a registered file
 	timers timer.Heap
 
-	batch      []cqe     // the completions of this turn
-	waiting    []arrival // those that must wait for the outcome of a send, and come first in the next turn
+	now        time.Duration // when the kernel last returned
+	batch      []cqe         // the completions of this turn
+	waiting    []arrival     // those that must wait for the outcome of a send, and come first in the next turn
 	spareWait  []arrival
 	sends      []send // prepared since the outcomes were last looked at
 	spareSends []send
@@ -49,9 +51,10 @@ const (
 )
 
 // newLoop makes a loop that owns listener.
-func newLoop(config *backends.Config, listener *sock.Listener, index int) (*loop, error) {
+func newLoop(b *backend, listener *sock.Listener, index int) (*loop, error) {
+	config := &b.config
 	l := &loop{config: config, cpu: -1}
-	l.listener = listener
+	l.listener, l.warned = listener, &b.warned
 	if n := len(config.CPUs); n > 0 {
 		l.cpu = config.CPUs[index%n]
 	}
@@ -59,9 +62,10 @@ func newLoop(config *backends.Config, listener *sock.Listener, index int) (*loop
 	if l.ring, err = newRing(requestSlots, completionSlots); err != nil {
 		return l, err
 	}
-	if l.buffers, err = newBuffers(l.ring, bufferCount(config.Options), config.Options.Bytes("buffer"), incremental(config.Options)); err != nil {
+	if l.buffers, err = newBuffers(l.ring, config.Options.Bytes(optBuffers), config.Options.String(optFill)); err != nil {
 		return l, err
 	}
+	l.files = l.ring.registerFiles()
 	if l.waker, err = sock.NewWaker(); err != nil {
 		return l, err
 	}
@@ -110,6 +114,7 @@ func (l *loop) run() error {
 			return err
 		}
 	}
+	l.ring.submit() // what was registered must be let go
 	return nil
 }
 
@@ -123,12 +128,19 @@ func (l *loop) finished() bool {
 // be called, for what is due and for what other goroutines asked; then arrivals, those that had to wait
 // before those that are new.
 func (l *loop) turn() (err error) {
+	l.batch = l.batch[:0]
+	if len(l.sends) > 0 && l.buffers.scarce() {
+		// What the sends hold is wanted for the receives, so they don't go in one call.
+		l.ring.submit()
+		if err = l.complete(); err != nil {
+			return err
+		}
+	}
 	l.enter()
-	if l.batch, err = l.ring.completions(l.batch[:0]); err != nil {
+	if err = l.complete(); err != nil {
 		return err
 	}
-	now := backends.Now()
-	l.outcomes(now, l.batch)
+	now := l.now
 	l.expire(now)
 	l.obey(now)
 	if len(l.starved) > 0 {
@@ -143,10 +155,28 @@ func (l *loop) turn() (err error) {
 		clear(waiting)
 		l.spareWait = waiting[:0]
 	}
-	for _, e := range l.batch {
-		l.dispatch(now, e)
+	for batch := l.batch; len(batch) > 0; {
+		if key(batch[0].userData).kind() == recvKind {
+			var a arrival
+			a, batch = l.arrived(batch)
+			l.received(now, &a)
+			continue
+		}
+		l.dispatch(now, batch[0])
+		batch = batch[1:]
 	}
 	return nil
+}
+
+// complete takes the completions and settles all sends.
+func (l *loop) complete() (err error) {
+	seen := len(l.batch)
+	l.batch, err = l.ring.completions(l.batch)
+	l.now = backends.Now()
+	if err == nil {
+		l.outcomes(l.now, l.batch[seen:])
+	}
+	return err
 }
 
 // enter calls the kernel. It waits there only if nothing is left to be done here: the outcome of a send
@@ -165,14 +195,9 @@ func (l *loop) enter() {
 	l.ring.wait(max(next-backends.Now(), 0))
 }
 
+// dispatch serves a completion that is neither of a receive nor of a send.
 func (l *loop) dispatch(now time.Duration, e cqe) {
 	switch key(e.userData).kind() {
-	case recvKind:
-		a := arrival{key: key(e.userData), res: e.res, more: e.flags&cqeMore != 0, piece: piece{block: noBlock}}
-		if e.flags&cqeBuffer != 0 {
-			a.piece = l.buffers.taken(e)
-		}
-		l.received(now, &a)
 	case pollKind:
 		l.writable(now, e)
 	case acceptKind:

@@ -40,7 +40,7 @@ func tryRing() error {
 	if err != nil {
 		return err
 	}
-	b, err := newBuffers(r, 1, minBuffer, 0)
+	b, err := newBuffers(r, minBuffers, fillAuto)
 	if err == nil {
 		err = r.probe()
 	}

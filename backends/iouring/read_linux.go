@@ -12,19 +12,40 @@ func (l *loop) read(c *conn, wanted bool) {
 	switch {
 	case wanted && !c.is(receiving):
 		c.state |= receiving
-		l.ring.sqe().receive(int(c.fd), c.key(recvKind))
+		l.ring.sqe().receive(c.target(), c.key(recvKind))
 	case !wanted && c.is(receiving) && !c.is(cancelling):
 		c.state |= cancelling
 		l.ring.sqe().cancel(c.key(recvKind))
 	}
 }
 
-// arrival is a completion of a receive.
+// arrival is what became of a receive: a completion, or several that are as good as one.
 type arrival struct {
-	key key
-	piece
-	res  int32
-	more bool // the receive goes on
+	key   key
+	piece piece // the bytes, if there are any
+	errno unix.Errno
+	more  bool // the receive goes on
+}
+
+// arrived takes the completion of a receive at the start of batch, and those behind it that go on with it
+// seamlessly. It returns what of the batch is left.
+func (l *loop) arrived(batch []cqe) (a arrival, rest []cqe) {
+	e := batch[0]
+	a = arrival{key: key(e.userData), more: e.flags&cqeMore != 0}
+	if e.res < 0 {
+		a.errno = unix.Errno(-e.res)
+	}
+	if e.flags&cqeBuffer != 0 {
+		a.piece = l.buffers.take(e)
+	}
+	for rest = batch[1:]; len(rest) > 0; rest = rest[1:] {
+		e = rest[0]
+		if key(e.userData) != a.key || e.flags&cqeBuffer == 0 || !l.buffers.extend(&a.piece, e) {
+			break
+		}
+		a.more = e.flags&cqeMore != 0
+	}
+	return a, rest
 }
 
 // received takes a completion of a receive: a buffer with bytes, the end of input, or a failure. Bytes
@@ -33,7 +54,7 @@ type arrival struct {
 func (l *loop) received(now time.Duration, a *arrival) {
 	c := l.conns.find(a.key)
 	if c == nil {
-		l.buffers.giveBack(a.block)
+		l.buffers.giveBack(a.piece)
 		return
 	}
 	if c.is(sending) {
@@ -44,26 +65,24 @@ func (l *loop) received(now time.Duration, a *arrival) {
 		c.state &^= receiving | cancelling
 	}
 	if c.is(closing) {
-		l.buffers.giveBack(a.block)
+		l.buffers.giveBack(a.piece)
 		l.release(c)
 		return
 	}
-	if a.res > 0 {
-		l.bytes(now, c, a.piece)
-		l.settle(now, c)
-		return
-	}
-	l.buffers.giveBack(a.block)
-	switch errno := unix.Errno(-a.res); errno {
+	switch a.errno {
 	case 0:
-		c.session.EOF(now)
+		if a.piece == (piece{}) {
+			c.session.EOF(now)
+		} else {
+			l.bytes(now, c, a.piece)
+		}
 	case unix.ENOBUFS:
 		// All blocks are in use. They come back when the sends of this turn are done.
 		l.starved = append(l.starved, a.key)
 		return
 	case unix.ECANCELED, unix.EINTR, unix.EAGAIN:
 	default:
-		l.drop(c, reset(errno))
+		l.drop(c, reset(a.errno))
 		return
 	}
 	l.settle(now, c)
@@ -71,16 +90,16 @@ func (l *loop) received(now time.Duration, a *arrival) {
 
 // bytes gives the session what arrived and prepares the reply, which is sent from the block itself.
 func (l *loop) bytes(now time.Duration, c *conn, p piece) {
-	reply := c.session.Receive(now, p.bytes)
+	reply := c.session.Receive(now, l.buffers.bytes(p))
 	switch {
 	case len(reply) == 0:
-		l.buffers.giveBack(p.block)
+		l.buffers.giveBack(p)
 	case c.is(polling):
 		// The socket takes nothing now, and a slow reader may not hold blocks that all share.
 		c.session.Sent(now, 0, reply)
-		l.buffers.giveBack(p.block)
+		l.buffers.giveBack(p)
 	default:
-		l.write(c, reply, p.block)
+		l.write(c, reply, p)
 	}
 }
 

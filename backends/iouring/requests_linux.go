@@ -44,32 +44,38 @@ func (k key) slot() uint32       { return uint32(k) }
 // silent on success (CQE_SKIP_SUCCESS) is silent only if it took everything.
 const sendFlags = unix.MSG_DONTWAIT | unix.MSG_WAITALL | unix.MSG_NOSIGNAL
 
-func (s *sqe) send(fd int, b []byte, k key) {
-	s.opcode, s.flags = opSend, sqeCQESkipSuccess
-	s.fd, s.userData = int32(fd), uint64(k)
+// target is what a request works on: a descriptor, or the number of a registered file.
+type target struct {
+	fd    int32
+	flags uint8
+}
+
+func (s *sqe) send(t target, b []byte, k key) {
+	s.opcode, s.flags = opSend, t.flags|sqeCQESkipSuccess
+	s.fd, s.userData = t.fd, uint64(k)
 	s.addr, s.len = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))), uint32(len(b))
 	s.opFlags = sendFlags
 }
 
 // sendVector sends what v holds. It must stay as it is until the kernel has taken the request.
-func (s *sqe) sendVector(fd int, v *sock.Vector, k key) {
-	s.opcode, s.flags = opSendmsg, sqeCQESkipSuccess
-	s.fd, s.userData = int32(fd), uint64(k)
+func (s *sqe) sendVector(t target, v *sock.Vector, k key) {
+	s.opcode, s.flags = opSendmsg, t.flags|sqeCQESkipSuccess
+	s.fd, s.userData = t.fd, uint64(k)
 	s.addr, s.len = uint64(uintptr(unsafe.Pointer(v.Message()))), 1
 	s.opFlags = sendFlags
 }
 
 // receive goes on receiving into provided buffers until it completes without cqeMore. It looks for bytes
 // only once the socket says that there are some: right after an accept or a pause there are mostly none.
-func (s *sqe) receive(fd int, k key) {
-	s.opcode, s.flags, s.ioprio = opRecv, sqeBufferSelect, recvMultishot|recvPollFirst
-	s.fd, s.userData = int32(fd), uint64(k)
+func (s *sqe) receive(t target, k key) {
+	s.opcode, s.flags, s.ioprio = opRecv, t.flags|sqeBufferSelect, recvMultishot|recvPollFirst
+	s.fd, s.userData = t.fd, uint64(k)
 	s.bufGroup = bufferGroup
 }
 
 // pollWritable completes once fd can be written, or has failed.
-func (s *sqe) pollWritable(fd int, k key) {
-	s.opcode, s.fd, s.userData = opPollAdd, int32(fd), uint64(k)
+func (s *sqe) pollWritable(t target, k key) {
+	s.opcode, s.flags, s.fd, s.userData = opPollAdd, t.flags, t.fd, uint64(k)
 	s.opFlags = pollBits(unix.POLLOUT)
 }
 
@@ -91,6 +97,14 @@ func (s *sqe) accept(fd int, k key) {
 func (s *sqe) cancel(target key) {
 	s.opcode, s.flags, s.fd = opAsyncCancel, sqeCQESkipSuccess, -1
 	s.addr, s.userData = uint64(target), uint64(makeKey(cancelKind, 0, 0))
+}
+
+// register puts the descriptor at fd into the table of registered files, -1 takes out what is there. The
+// kernel reads *fd when it takes the request.
+func (s *sqe) register(slot uint32, fd *int32) {
+	s.opcode, s.flags, s.fd = opFilesUpdate, sqeCQESkipSuccess, -1
+	s.off, s.len = uint64(slot), 1
+	s.addr, s.userData = uint64(uintptr(unsafe.Pointer(fd))), uint64(makeKey(cancelKind, 0, 0))
 }
 
 // pollBits arranges poll events as the kernel wants them in a request: the two halves of the word are

@@ -16,7 +16,7 @@ type send struct {
 	vector *sock.Vector // what it reads from, if there is more than one piece
 	taken  int32        // bytes, or minus an errno; all of them unless a completion says otherwise
 	total  int32
-	block  int32 // that reply lies in, or noBlock
+	piece  piece // that reply lies in
 }
 
 const (
@@ -28,13 +28,13 @@ const (
 )
 
 // write prepares a send of all that is pending and of reply behind it.
-func (l *loop) write(c *conn, reply []byte, block int32) {
+func (l *loop) write(c *conn, reply []byte, p piece) {
 	c.state |= sending
-	s := send{conn: c, reply: reply, block: block, total: int32(len(reply))}
+	s := send{conn: c, reply: reply, piece: p, total: int32(len(reply))}
 	k := makeKey(sendKind, 0, uint32(len(l.sends)))
 	request := l.ring.sqe()
 	if queued := c.session.Queued(); queued == 0 {
-		request.send(int(c.fd), reply, k)
+		request.send(c.target(), reply, k)
 	} else {
 		v := l.vector()
 		v.Slices = c.session.Pending(v.Slices[:0:maxPieces])
@@ -47,7 +47,7 @@ func (l *loop) write(c *conn, reply []byte, block int32) {
 			total += len(reply)
 		}
 		s.vector, s.total = v, int32(min(total, maxSend))
-		request.sendVector(int(c.fd), v, k)
+		request.sendVector(c.target(), v, k)
 	}
 	s.taken = s.total
 	l.sends = append(l.sends, s)
@@ -92,7 +92,7 @@ func (l *loop) sent(now time.Duration, s *send) {
 		taken, errno = 0, unix.Errno(-s.taken)
 	}
 	c.session.Sent(now, taken, s.reply)
-	l.buffers.giveBack(s.block)
+	l.buffers.giveBack(s.piece)
 	if s.vector != nil {
 		s.vector.Release()
 		l.vectors = append(l.vectors, s.vector)
@@ -105,7 +105,7 @@ func (l *loop) sent(now time.Duration, s *send) {
 	}
 	if taken < int(s.total) {
 		c.state |= polling
-		l.ring.sqe().pollWritable(int(c.fd), c.key(pollKind))
+		l.ring.sqe().pollWritable(c.target(), c.key(pollKind))
 	}
 	l.settle(now, c)
 }
