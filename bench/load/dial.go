@@ -91,13 +91,11 @@ func (l *loop) established(c *conn) {
 	l.settled(c)
 	l.unwatch(c)
 	c.state = open
-	l.alive++
-	l.meter.live.connections.Store(int64(l.alive))
+	l.count(c, 1)
 	l.meter.populations[c.role].Established++
 	now := l.run.clock()
 	record(l.meter.connect, now-c.born, 1)
 	if c.role == slow {
-		l.readers.alive++
 		l.poller.pause(c.handle, true)
 	}
 	l.feed(c, now)

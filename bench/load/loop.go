@@ -403,11 +403,7 @@ func (l *loop) drop(c *conn) {
 	}
 	l.unwatch(c)
 	if c.state >= open {
-		l.alive--
-		l.meter.live.connections.Store(int64(l.alive))
-		if c.role == slow {
-			l.readers.alive--
-		}
+		l.count(c, -1)
 	}
 	if c.role == churned {
 		l.churn.current--
@@ -416,6 +412,18 @@ func (l *loop) drop(c *conn) {
 	c.state = gone
 	c.flow = flow{}
 	l.unused = append(l.unused, c.handle)
+}
+
+// count keeps the numbers of established connections.
+func (l *loop) count(c *conn, n int) {
+	l.alive += n
+	l.meter.live.connections.Store(int64(l.alive))
+	switch c.role {
+	case active:
+		l.meter.live.busy.Add(int64(n))
+	case slow:
+		l.readers.alive += n
+	}
 }
 
 // check looks for connections whose time is up.

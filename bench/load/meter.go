@@ -53,7 +53,7 @@ type meter struct {
 type live struct {
 	_                                          [64]byte
 	packets, bytes, longest, backlog, failures atomic.Int64
-	connections, unsettled                     atomic.Int64
+	connections, busy, unsettled               atomic.Int64 // busy: the connections that were asked to send
 	_                                          [64]byte
 }
 

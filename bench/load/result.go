@@ -146,6 +146,8 @@ func (r *Result) Invalid() string {
 	switch {
 	case p.Established < p.Asked:
 		return fmt.Sprintf("%d of %d connections were established", p.Established, p.Asked)
+	case r.Churned.Lost > 0:
+		return fmt.Sprintf("%d of %d churned connections were lost", r.Churned.Lost, r.Churned.Asked)
 	case p.Lost > 0:
 		return fmt.Sprintf("%d of %d connections were lost", p.Lost, p.Asked)
 	case r.Unanswered > 0:

@@ -87,7 +87,7 @@ func runOn(ctx context.Context, c Config, newPoller func(*net.TCPAddr) (poller, 
 
 // descriptors is how many file descriptors the run may need at once.
 func (r *run) descriptors() int {
-	n := r.config.lastingTotal()
+	n := r.config.lastingTotal() + 2*r.config.Threads
 	if r.config.Churn > 0 {
 		n += mostChurned
 	}

@@ -26,9 +26,9 @@ type watch struct {
 
 // levels are sums over the loops at one moment.
 type levels struct {
-	at                                                                 int64
-	packets, bytes, longest, backlog, failures, connections, unsettled int64
-	cpu                                                                time.Duration
+	at                                                              int64
+	packets, bytes, backlog, failures, connections, busy, unsettled int64
+	cpu                                                             time.Duration
 }
 
 // conduct takes the run through its phases, up to draining or aborted.
@@ -127,7 +127,7 @@ func (w *watch) until(deadline int64) bool {
 			return false
 		}
 		l := w.read()
-		if l.connections == 0 && r.config.lastingTotal() > 0 && r.config.Churn == 0 {
+		if c := &r.config; c.Churn == 0 && l.connections == 0 || c.Churn == 0 && c.Connections > 0 && l.busy == 0 {
 			w.ended = fmt.Sprintf("no connection was left after %v", time.Duration(l.at-r.started).Round(time.Millisecond))
 			return false
 		}
@@ -175,6 +175,7 @@ func (w *watch) read() levels {
 		s.backlog += live.backlog.Load()
 		s.failures += live.failures.Load()
 		s.connections += live.connections.Load()
+		s.busy += live.busy.Load()
 		s.unsettled += live.unsettled.Load()
 	}
 	return s
