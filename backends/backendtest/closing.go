@@ -99,12 +99,15 @@ func halfClose(t T, srv *server, seed uint64) error {
 	defer c.close()
 	c.conn.SetReadBuffer(smallWindow)
 	sent := packets(seed, inFlight/4096, 4096-protocol.HeaderSize)
+	before := srv.service.Totals().BytesIn
 	if err := c.send(sent.bytes()); err != nil {
 		return err
 	}
 	if err := c.closeWrite(); err != nil {
 		return err
 	}
+	// When the server has read all of it, what the sockets don't hold of the replies is queued there.
+	waitFor(srv.suite.Patience, func() bool { return srv.service.Totals().BytesIn-before >= uint64(sent.total()) })
 	if err := c.expectStream(sent); err != nil {
 		return err
 	}

@@ -17,7 +17,10 @@ var crowd = []check{
 	{name: "a busy client does not starve the others", run: checkFairness},
 }
 
-// each runs f for 0 to n-1 in at most workers goroutines, and joins the first few errors.
+// mostFailures is how many errors are enough to stop.
+const mostFailures = 5
+
+// each runs f for 0 to n-1 in at most workers goroutines, until a few have failed, and joins their errors.
 func each(n, workers int, f func(i int) error) error {
 	var (
 		group  sync.WaitGroup
@@ -29,7 +32,10 @@ func each(n, workers int, f func(i int) error) error {
 		group.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= n {
+				mu.Lock()
+				enough := len(failed) >= mostFailures
+				mu.Unlock()
+				if i >= n || enough {
 					return
 				}
 				if err := f(i); err != nil {
@@ -41,7 +47,7 @@ func each(n, workers int, f func(i int) error) error {
 		})
 	}
 	group.Wait()
-	return errors.Join(failed[:min(len(failed), 5)]...)
+	return errors.Join(failed[:min(len(failed), mostFailures)]...)
 }
 
 func checkThousand(t T, s *Suite) {

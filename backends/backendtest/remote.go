@@ -14,12 +14,12 @@ type remote struct {
 }
 
 // add connects one more client and has it served.
-func (r *remote) add() error {
-	conn, err := net.DialTimeout("tcp", r.address, stall)
+func (r *remote) add(patience time.Duration) error {
+	conn, err := net.DialTimeout("tcp", r.address, patience)
 	if err != nil {
 		return err
 	}
-	c := newClient(conn.(Conn), stall)
+	c := newClient(conn.(Conn), patience)
 	if err := c.exchange(packets(uint64(len(r.clients)), 1, 100)); err != nil {
 		c.close()
 		return err
@@ -44,9 +44,10 @@ func (r *remote) crowd(n int) (closeAll func()) {
 	var conns []net.Conn
 	for range n {
 		conn, err := net.DialTimeout("tcp", r.address, stall)
-		if err == nil {
-			conns = append(conns, conn)
+		if err != nil {
+			break // the queue of those who wait to be accepted is full
 		}
+		conns = append(conns, conn)
 	}
 	return func() {
 		for _, c := range conns {

@@ -48,6 +48,9 @@ func (s *Suite) bind(t T, change func(*session.Settings), also ...func(*backends
 	if change != nil {
 		change(&srv.settings)
 	}
+	if s.tamper != nil {
+		s.tamper(&srv.settings)
+	}
 	var err error
 	if srv.service, err = session.NewService(srv.settings, srv.pool, srv); err != nil {
 		t.Fatalf("%v", err)
@@ -83,7 +86,11 @@ func (srv *server) open(now time.Duration, peer backends.Peer) backends.Session 
 	if refuse {
 		return nil
 	}
-	return &watched{Session: srv.service.Open(now, peer), server: srv, peer: peer}
+	var opened backends.Session = &watched{Session: srv.service.Open(now, peer), server: srv}
+	if srv.suite.wrap != nil {
+		opened = srv.suite.wrap(srv, opened)
+	}
+	return opened
 }
 
 func (srv *server) setRefuse(yes bool) {
@@ -199,9 +206,11 @@ func (srv *server) eventually(t T, what string, holds func() bool) {
 	}
 }
 
+const pollEvery = 200 * time.Microsecond
+
 // waitFor polls until a condition holds or the time is over.
 func waitFor(patience time.Duration, holds func() bool) bool {
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(pollEvery) {
 		if holds() {
 			return true
 		}

@@ -9,29 +9,35 @@ import (
 	"syscall"
 )
 
-// noDelay reports whether TCP_NODELAY is set on the socket of this process that is connected from local
-// to peer, as the client sees them.
+// noDelay reports whether TCP_NODELAY is set on the server's end of a connection within this process.
 func noDelay(client, server *net.TCPAddr) (on, known bool) {
+	fd, ok := serverSocket(client.Port, server.Port)
+	if !ok {
+		return false, false
+	}
+	v, err := syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY)
+	return v != 0, err == nil
+}
+
+// serverSocket finds the descriptor of this process that is bound to one port and connected to another.
+func serverSocket(client, server int) (fd int, ok bool) {
 	entries, err := os.ReadDir("/dev/fd")
 	if err != nil {
-		return false, false
+		return 0, false
 	}
 	for _, e := range entries {
 		fd, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		own, err := syscall.Getsockname(fd)
-		if err != nil || port(own) != server.Port {
+		if own, err := syscall.Getsockname(fd); err != nil || port(own) != server {
 			continue
 		}
-		if peer, err := syscall.Getpeername(fd); err != nil || port(peer) != client.Port {
-			continue
+		if peer, err := syscall.Getpeername(fd); err == nil && port(peer) == client {
+			return fd, true
 		}
-		v, err := syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY)
-		return v != 0, err == nil
 	}
-	return false, false
+	return 0, false
 }
 
 func port(a syscall.Sockaddr) int {

@@ -31,11 +31,13 @@ var stopping = []check{
 func checkStop(t T, s *Suite) {
 	const n = 20
 	srv := s.start(t, nil)
-	var clients sync.WaitGroup
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = srv.dial(t)
+	}
 	errs := make(chan error, n)
-	for i := range n {
-		c := srv.dial(t)
-		clients.Go(func() { errs <- c.hammer(uint64(i), nil) })
+	for i, c := range clients {
+		go func() { errs <- c.hammer(uint64(i), nil) }()
 	}
 	srv.eventually(t, "the clients are busy", func() bool { return srv.service.Totals().PacketsIn > 5000 })
 	var closers sync.WaitGroup
@@ -44,7 +46,13 @@ func checkStop(t T, s *Suite) {
 	}
 	closers.Wait()
 	srv.awaitServe(t)
-	clients.Wait()
+	late := time.AfterFunc(s.Patience, func() {
+		t.Errorf("clients are still served, or wait, after Close")
+		for _, c := range clients {
+			c.close()
+		}
+	})
+	defer late.Stop()
 	for range n {
 		if err := <-errs; errors.Is(err, errWrong) {
 			t.Errorf("%v", err)
@@ -289,6 +297,7 @@ func checkDrainTimeout(t T, s *Suite) {
 	must(t, err)
 	must(t, silent.expectEnd())
 	srv.awaitServe(t)
+	noisy.close()
 	noise.Wait()
 }
 

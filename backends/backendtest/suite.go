@@ -24,6 +24,7 @@ import (
 	"pgregory.net/rapid"
 
 	"echosrv/backends"
+	"echosrv/protocol/session"
 )
 
 // Run runs every check on e with two threads, or one where e can't have two.
@@ -38,7 +39,8 @@ type Suite struct {
 	Options string
 	// HalfDuplex marks an engine that reads a connection only once its output has been written, and writes
 	// only in answer to what it read. TCP then pushes back on a client that does not read before any limit
-	// of its session is met, and what a session says of its own accord waits until the client says something.
+	// of its session is met, what a session says of its own accord waits until the client says something,
+	// and after an ERROR it reads on for a moment before it closes, in place of an orderly close.
 	HalfDuplex bool
 	// Ignore names goroutines that a library never ends.
 	Ignore []goleak.Option
@@ -51,8 +53,13 @@ type Suite struct {
 	// Log gets what the engine logs; nil throws it away.
 	Log *slog.Logger
 
-	name string // of the test that runs the suite; a child process finds its way by it
+	name string // by which a child process knows that it is meant
+	test string // the name of the test to run in it
 	spec backends.Spec
+
+	// For the tests of the suite, which break servers on purpose.
+	tamper func(*session.Settings)
+	wrap   func(*server, backends.Session) backends.Session
 }
 
 // DefaultPatience is long enough for the slowest machine that runs tests.
@@ -129,7 +136,7 @@ func (s *Suite) prepare(t T) {
 			spec.Threads = min(spec.Threads, most)
 		}
 	}
-	s.spec, s.name = spec, t.Name()
+	s.spec, s.name, s.test = spec, t.Name(), t.Name()
 	if s.Patience == 0 {
 		s.Patience = DefaultPatience
 	}

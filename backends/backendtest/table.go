@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,9 +23,9 @@ const (
 	spare = 40
 	// newcomers is how many connections are made to it at once.
 	newcomers = 200
-	// mostBusy is how much of one CPU a server may use that can't accept. One that retries without a
-	// pause uses all of it.
-	mostBusy = 0.5
+	// mostBusy is how much of one CPU a server may use that can't accept and has nothing to do. One that
+	// retries without a pause uses all that it can get.
+	mostBusy = 0.15
 )
 
 // childState is what the child says of itself.
@@ -47,7 +48,7 @@ type child struct {
 }
 
 func (s *Suite) startChild() (*child, error) {
-	pattern := "^" + strings.ReplaceAll(s.name, "/", "$/^") + "$"
+	pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(s.test), "/", "$/^") + "$"
 	c := &child{command: exec.Command(os.Args[0], "-test.run="+pattern, "-test.count=1")}
 	c.command.Env = append(os.Environ(), childVariable+"="+s.name)
 	var err error
@@ -146,7 +147,7 @@ func fillTable(ch *child, patience time.Duration) error {
 	srv := &remote{address: ch.address, patience: patience}
 	defer srv.closeAll()
 	for range 5 {
-		if err := srv.add(); err != nil {
+		if err := srv.add(patience); err != nil {
 			return err
 		}
 	}
@@ -164,7 +165,7 @@ func fillTable(ch *child, patience time.Duration) error {
 	}
 	closeCrowd()
 	var err error
-	if !waitFor(patience, func() bool { err = srv.add(); return err == nil }) {
+	if !waitFor(patience, func() bool { err = srv.add(time.Second); return err == nil }) {
 		return fmt.Errorf("newcomers are not served after the table has room again: %w", err)
 	}
 	return srv.exchange()

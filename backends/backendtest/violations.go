@@ -18,16 +18,16 @@ var violations = []check{
 	{name: "garbage", run: checkGarbage},
 }
 
-// offend sends whole packets and then a header that breaks a rule, in one write or byte by byte, and no
+// offend sends whole packets and then a header that breaks a rule, at once or byte by byte, and no
 // payload. What was whole is echoed, the ERROR says what was wrong, and then the connection ends.
 func offend(t T, srv *server, h protocol.Header, code protocol.Code) {
 	t.Helper()
-	for _, cuts := range [][]int{nil, {1}} {
+	for _, send := range []func(*client, []byte) error{(*client).send, srv.trickle} {
 		c := srv.dial(t)
 		good := packets(1, 3, 40)
 		bad := make([]byte, protocol.HeaderSize)
 		protocol.PutHeader(bad, h)
-		must(t, c.sendCut(append(good.bytes(), bad...), cuts))
+		must(t, send(c, append(good.bytes(), bad...)))
 		must(t, c.expectStream(good))
 		if _, err := c.expectError(code); err != nil {
 			t.Fatalf("%+v: %v", h, err)

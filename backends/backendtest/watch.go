@@ -15,7 +15,6 @@ import (
 type watched struct {
 	*session.Session
 	server *server
-	peer   backends.Peer
 
 	busy   atomic.Bool
 	closed atomic.Bool
