@@ -99,7 +99,7 @@ func halfClose(t T, srv *server, seed uint64) error {
 	defer c.close()
 	c.conn.SetReadBuffer(smallWindow)
 	sent := packets(seed, inFlight/4096, 4096-protocol.HeaderSize)
-	before := srv.service.Totals().BytesIn
+	before := srv.service.Totals()
 	if err := c.send(sent.bytes()); err != nil {
 		return err
 	}
@@ -107,7 +107,10 @@ func halfClose(t T, srv *server, seed uint64) error {
 		return err
 	}
 	// When the server has read all of it, what the sockets don't hold of the replies is queued there.
-	waitFor(srv.suite.Patience, func() bool { return srv.service.Totals().BytesIn-before >= uint64(sent.total()) })
+	waitFor(srv.suite.Patience, func() bool {
+		n := srv.service.Totals()
+		return n.BytesIn-before.BytesIn >= uint64(sent.total()) || n.Closed > before.Closed
+	})
 	if err := c.expectStream(sent); err != nil {
 		return err
 	}
