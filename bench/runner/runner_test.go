@@ -92,7 +92,7 @@ func contestant(name string, command Command) Contestant {
 }
 
 func cell() result.Cell {
-	return result.Cell{Connections: 4, Depth: 4, Sizes: "64", Duration: 60 * time.Millisecond, Warmup: 150 * time.Millisecond, ClientThreads: 1}
+	return result.Cell{Connections: 4, Depth: 4, Sizes: "64", Duration: 200 * time.Millisecond, Warmup: 150 * time.Millisecond, ClientThreads: 1}
 }
 
 func TestRunMakesEveryRound(t *testing.T) {

@@ -130,13 +130,13 @@ func Ratio(c verdict.Comparison, baseline bool) string {
 // Setting describes a cell in a sentence.
 func Setting(f *result.File, c result.Cell) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d connections", c.Name, c.Connections)
+	fmt.Fprintf(&b, "%s: %s", c.Name, number(c.Connections, "connection"))
 	if c.Rate > 0 {
 		fmt.Fprintf(&b, ", %s packets/s in all (%s arrivals)", Count(c.Rate), c.Arrivals)
 	} else {
 		fmt.Fprintf(&b, " with %d in flight each", max(1, c.Depth))
 	}
-	fmt.Fprintf(&b, ", payload %s bytes; %d rounds of %v after %v", c.Sizes, f.Rounds, c.Duration, c.Warmup)
+	fmt.Fprintf(&b, ", payload %s bytes; %s of %v after %v", c.Sizes, number(f.Rounds, "round"), c.Duration, c.Warmup)
 	if m := f.Manifest; len(m.ServerCPUs) > 0 {
 		fmt.Fprintf(&b, "; server on CPU %s, client on CPU %s", list(m.ServerCPUs), list(m.ClientCPUs))
 	}
@@ -150,6 +150,14 @@ func Setting(f *result.File, c result.Cell) string {
 		fmt.Fprintf(&b, "; GOMAXPROCS %s, packet limit %s bytes", same(procs), same(limits))
 	}
 	return b.String() + "."
+}
+
+// number writes a count with its noun.
+func number(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func same(values []string) string {
@@ -175,8 +183,8 @@ func explain(b *strings.Builder, board verdict.Board) {
 		fmt.Fprintf(b, "* the best of the column and those that can't be told from it.\n")
 	}
 	if len(board.Rows) > 1 {
-		fmt.Fprintf(b, "~ can't be told from %s: p >= %.2f, corrected for %d comparisons. The least difference in CPU time that could have been found here is %s.\n",
-			board.Baseline, stats.Alpha, len(board.Rows)-1, Least(board.Least))
+		fmt.Fprintf(b, "~ can't be told from %s: p >= %.2f, corrected for %s. The least difference in CPU time that could have been found here is %s.\n",
+			board.Baseline, stats.Alpha, number(len(board.Rows)-1, "comparison"), Least(board.Least))
 	}
 	if board.Cell.Ceiling > 0 {
 		fmt.Fprintf(b, "The client's own ceiling is about %s packets/s.\n", Count(board.Cell.Ceiling))

@@ -53,7 +53,11 @@ func flagsFirst(app *cli.App, args []string) []string {
 			rest = append(rest, a)
 		default:
 			flags = append(flags, a)
-			if takesValue(c, a) && i+1 < len(args) {
+			switch {
+			case !takesValue(c, a):
+			case i+1 == len(args):
+				return slices.Concat(args[:2], flags) // so that no argument is taken for the missing value
+			default:
 				i++
 				flags = append(flags, args[i])
 			}
