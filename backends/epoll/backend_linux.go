@@ -141,10 +141,10 @@ func (b *backend) free() {
 // lockThread binds the calling goroutine to its thread, and the thread to the loop's CPU if one was chosen.
 // The goroutine is to end without unlocking: nobody inherits its thread.
 func (l *loop) lockThread() (release func(), err error) {
+	runtime.LockOSThread()
 	cpus := l.backend.config.CPUs
 	if len(cpus) == 0 {
 		return func() {}, nil
 	}
-	runtime.LockOSThread()
 	return sock.Pin(cpus[l.index%len(cpus)])
 }

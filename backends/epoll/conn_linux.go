@@ -16,6 +16,7 @@ type conn struct {
 	session    backends.Session // nil: closed
 	ticket     timer.Ticket
 	next       *conn // in the table's list of those to be reused
+	pins       *pins // nil: nothing was ever sent without copying
 	fd         int32
 	generation uint32 // tells this connection's events from those of an earlier one with its descriptor
 	interest   uint32 // what epoll was asked for, level-triggered
@@ -23,6 +24,7 @@ type conn struct {
 	shut       bool   // our output has ended
 	paused     bool   // the session did not want to read
 	again      bool   // in loop.again
+	done       bool   // only what the kernel sends from keeps it open
 	ended      bool   // the end of input waits behind what there is to read (EPOLLRDHUP)
 }
 
@@ -39,6 +41,9 @@ func (l *loop) open(fd int) {
 		return
 	}
 	c.session = session
+	if l.zero.least > 0 {
+		_ = sock.EnableZeroCopy(fd) // without it, sends are refused with the flag, and copied
+	}
 	c.interest = unix.EPOLLIN
 	if l.edge {
 		c.interest = edgeInterest
@@ -55,6 +60,10 @@ func (l *loop) open(fd int) {
 func (l *loop) follow(c *conn) {
 	s := c.session
 	if s.Done() {
+		if c.pinned() {
+			l.postpone(c)
+			return
+		}
 		l.drop(c, nil)
 		return
 	}
@@ -73,9 +82,12 @@ func (l *loop) follow(c *conn) {
 	c.paused = !reading
 	if at := s.Deadline(); c.ticket.Wants(at) {
 		c.ticket = timer.Ticket(at)
-		l.timers.Add(at, uint64(c.generation)<<32|uint64(uint32(c.fd)))
+		l.timers.Add(at, c.key())
 	}
 }
+
+// key is what a deadline of this connection is filed under.
+func (c *conn) key() uint64 { return uint64(c.generation)<<32 | uint64(uint32(c.fd)) }
 
 // ask tells a level-triggered epoll what to wait for, if that has changed.
 func (l *loop) ask(c *conn, reading bool) {
@@ -104,9 +116,8 @@ func (l *loop) drop(c *conn, reason error) {
 	c.session.Close(reason)
 	c.session = nil
 	c.again = false
-	fd := int(c.fd)
+	l.closeSocket(c)
 	l.conns.remove(c)
-	unix.Close(fd)
 }
 
 // table finds a connection by its descriptor, in pages: descriptors are small numbers that are used again,

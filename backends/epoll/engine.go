@@ -27,6 +27,7 @@ const (
 	optAccept  = "accept"
 	optBusy    = "busy"
 	optBuffer  = "read-buffer"
+	optZero    = "zerocopy"
 
 	level     = "level"
 	edge      = "edge"
@@ -48,6 +49,7 @@ func Engine() backends.Engine {
 			{Key: optAccept, Default: reuseport, Help: "reuseport: every thread accepts for itself; handoff: one more thread accepts for all", Check: backends.Choice(reuseport, handoff)},
 			{Key: optBusy, Default: "0s", Help: "poll this long before sleeping, at the price of a busy CPU", Check: backends.Duration(time.Second)},
 			{Key: optBuffer, Default: "256KiB", Help: "bytes that one read takes at most; one such buffer for each thread", Check: backends.Bytes(4<<10, 16<<20)},
+			{Key: optZero, Default: "0", Help: "smallest reply in bytes that is sent without copying it; 0: none", Check: backends.Bytes(0, 1<<30)},
 		},
 		Threads:   func() int { return 1 },
 		Available: available,

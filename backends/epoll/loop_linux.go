@@ -11,6 +11,7 @@ import (
 	"echosrv/backends"
 	"echosrv/backends/internal/sock"
 	"echosrv/backends/internal/timer"
+	"echosrv/protocol/buffer"
 )
 
 // loop is one thread's share of the work. All but inbox belongs to the goroutine of run.
@@ -26,6 +27,7 @@ type loop struct {
 	now    time.Duration // when the events of this turn were taken
 	buffer []byte        // for every read; a reply is written from it
 	vector *sock.Vector  // for replies that queue up behind others
+	zero   zeroCopy
 	timers timer.Heap
 	// again are connections to serve in the next turn although epoll won't say so: edge-triggered ones
 	// that had more to read than one turn allows, or that go on reading after a pause.
@@ -58,8 +60,10 @@ func newLoop(b *backend, index int) (*loop, error) {
 	l := &loop{
 		backend: b, index: index, poller: p, waker: w,
 		edge: o.String(optTrigger) == edge, busy: o.Duration(optBusy),
-		buffer: make([]byte, o.Bytes(optBuffer)), vector: sock.NewVector(64),
+		vector: sock.NewVector(64),
+		zero:   zeroCopy{least: o.Bytes(optZero), pool: buffer.NewPool(0)},
 	}
+	l.newBuffer(o.Bytes(optBuffer))
 	if errno := p.add(w.FD, 0, unix.EPOLLIN); errno != 0 {
 		l.free()
 		return nil, os.NewSyscallError("epoll_ctl", errno)
@@ -96,19 +100,26 @@ func (l *loop) run() error {
 	}
 }
 
-// wait returns events as soon as there are any, looking first without sleeping: under load there are, and
-// a call that can't block is cheaper.
+// wait returns events as soon as there are any. It sleeps in two steps: for a moment, in a call of which the
+// scheduler knows nothing, and then for as long as it takes, in one that lets it have this thread's
+// processor. Under load the second is never reached, and with it all that the scheduler does about threads
+// that are away.
 func (l *loop) wait() ([]unix.EpollEvent, error) {
-	events, err := l.poller.poll()
-	if len(events) > 0 || err != nil || len(l.again) > 0 {
-		return events, err
+	if len(l.again) > 0 {
+		return l.poller.poll(0)
 	}
 	for limit := l.now + l.busy; l.busy > 0 && backends.Now() < limit; {
-		if events, err = l.poller.poll(); len(events) > 0 || err != nil {
+		if events, err := l.poller.poll(0); len(events) > 0 || err != nil {
 			return events, err
 		}
 	}
-	return l.poller.wait(l.sleep())
+	sleep := l.sleep()
+	if sleep < 0 || sleep > nap {
+		if events, err := l.poller.poll(nap); len(events) > 0 || err != nil {
+			return events, err
+		}
+	}
+	return l.poller.wait(sleep)
 }
 
 // sleep is how long the loop may sleep: until the earliest deadline; -1: for as long as nothing happens.
@@ -145,6 +156,16 @@ func (l *loop) serve(events []unix.EpollEvent) (woken bool) {
 // ready serves one connection: first what it takes, which may let it read again, then what it sends.
 func (l *loop) ready(c *conn, events uint32) {
 	const failed = unix.EPOLLERR | unix.EPOLLHUP
+	if c.pins != nil && events&unix.EPOLLERR != 0 {
+		if l.unpin(c); c.done && !c.pinned() {
+			l.drop(c, nil)
+			return
+		}
+		events &^= unix.EPOLLERR // an error proper comes with EPOLLHUP
+	}
+	if c.done {
+		return
+	}
 	if events&(unix.EPOLLOUT|failed) != 0 && c.full {
 		c.full = false
 		if l.settle(c, nil); c.session == nil {
@@ -186,6 +207,10 @@ func (l *loop) expire() {
 			continue // closed since, or filed anew
 		}
 		c.ticket = 0
+		if c.done {
+			l.drop(c, nil)
+			continue
+		}
 		c.session.Expire(l.now)
 		l.settle(c, nil)
 	}
@@ -222,6 +247,9 @@ func (l *loop) drain() {
 	l.closeListener()
 	l.closeInbox()
 	for c := range l.conns.all() {
+		if c.done {
+			continue
+		}
 		c.session.Drain(l.now)
 		l.settle(c, nil)
 	}

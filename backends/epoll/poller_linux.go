@@ -47,9 +47,13 @@ func (p *poller) control(op, fd int, generation uint32, interest uint32) unix.Er
 	return errno
 }
 
-// poll takes what is ready now.
-func (p *poller) poll() ([]unix.EpollEvent, error) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, 0, 0, 0)
+// nap is the longest that a loop sleeps without the scheduler's knowledge. A collection of garbage has to
+// wait for it in the worst case; mostly the signal that asks for one ends it.
+const nap = time.Millisecond
+
+// poll takes what is ready now or within timeout, at most nap.
+func (p *poller) poll(timeout time.Duration) ([]unix.EpollEvent, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(timeout/time.Millisecond), 0, 0)
 	return p.result(n, errno)
 }
 

@@ -14,6 +14,7 @@ func (l *loop) read(c *conn) {
 	if !c.session.Reading() {
 		return
 	}
+	l.freshBuffer()
 	n, errno := sock.Read(int(c.fd), l.buffer)
 	switch {
 	case errno == unix.EAGAIN:

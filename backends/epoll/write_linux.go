@@ -19,7 +19,7 @@ func (l *loop) settle(c *conn, reply []byte) {
 		if len(reply) > 0 {
 			s.Sent(l.now, 0, reply)
 		}
-	case s.Queued() > 0:
+	case s.Queued() > 0 || l.mayPin(c, 0, reply):
 		errno = l.writeQueued(c, reply)
 	case len(reply) > 0:
 		var n int
@@ -43,23 +43,21 @@ func (l *loop) writeQueued(c *conn, reply []byte) unix.Errno {
 	defer v.Release()
 	for {
 		v.Slices = s.Pending(v.Slices[:0])
+		pending := 0
+		for _, b := range v.Slices {
+			pending += len(b)
+		}
 		behind := len(v.Slices) < cap(v.Slices)
+		var tail []byte // what of the reply goes along
 		if behind && len(reply) > 0 {
+			tail = reply
 			v.Slices = append(v.Slices, reply)
 		}
-		want := 0
-		for _, b := range v.Slices {
-			want += len(b)
-		}
-		n, errno := sock.WriteVector(int(c.fd), v)
-		if errno != 0 {
-			n = 0
-		}
+		n, errno := l.writeVector(c, v, pending, tail)
+		want := pending + len(tail)
+		s.Sent(l.now, n, tail)
 		if behind {
-			s.Sent(l.now, n, reply)
 			reply = nil
-		} else {
-			s.Sent(l.now, n, nil)
 		}
 		if n < want {
 			c.full = true
@@ -72,4 +70,17 @@ func (l *loop) writeQueued(c *conn, reply []byte) unix.Errno {
 			return 0
 		}
 	}
+}
+
+// writeVector writes v once: pending bytes of the session, and behind them the tail.
+func (l *loop) writeVector(c *conn, v *sock.Vector, pending int, tail []byte) (n int, errno unix.Errno) {
+	if l.mayPin(c, pending, tail) {
+		n, errno = l.writePinned(c, v, pending, len(tail))
+	} else {
+		n, errno = sock.WriteVector(int(c.fd), v)
+	}
+	if errno != 0 {
+		n = 0
+	}
+	return n, errno
 }
