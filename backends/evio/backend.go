@@ -78,6 +78,7 @@ type backend struct {
 
 	mu       sync.Mutex
 	control  lib.Conn         // the library's end of dialed, from its opening to its close
+	began    time.Duration    // when that was opened
 	conns    map[uint64]*conn // those that may be woken
 	lastKey  uint64
 	draining time.Duration   // when Drain was called first; 0: not yet

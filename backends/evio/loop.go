@@ -83,19 +83,30 @@ func (b *backend) isControl(sock lib.Conn) bool {
 	if !ok || !isTCP || ours.Port != peer.Port || !ours.IP.Equal(peer.IP) {
 		return false
 	}
-	b.control = sock
+	b.control, b.began = sock, backends.Now()
 	return true
 }
+
+// youth is how long the loops are not ended after their start. The library starts them first and waits for
+// the first of them to end after that: if one ends before, it waits for ever.
+const youth = 100 * time.Millisecond
+
+// controlKey is the key of the connection to ourselves among the timers; the others count from 1.
+const controlKey = 0
 
 // controlAction is what the connection to ourselves answers whenever it is opened or woken.
 func (b *backend) controlAction() lib.Action {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stopIfDrained()
-	if b.stopping.Load() {
-		return lib.Shutdown
+	switch {
+	case !b.stopping.Load():
+		return lib.None
+	case backends.Now() < b.began+youth:
+		b.timers.Add(b.began+youth, controlKey)
+		return lib.None
 	}
-	return lib.None
+	return lib.Shutdown
 }
 
 // lateComers is how long a draining server still takes newcomers in, to drain them with the others: those
@@ -141,6 +152,9 @@ func (b *backend) wake(key uint64) {
 	defer b.mu.Unlock()
 	if c := b.conns[key]; c != nil {
 		c.sock.Wake()
+	}
+	if key == controlKey && b.control != nil {
+		b.control.Wake()
 	}
 }
 

@@ -1,0 +1,3 @@
+package nbio
+
+func available() error { return nil }
