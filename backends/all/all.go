@@ -8,6 +8,7 @@ import (
 	"echosrv/backends/gnet"
 	"echosrv/backends/goroutine"
 	"echosrv/backends/iouring"
+	"echosrv/backends/nbio"
 	"echosrv/backends/netpoll"
 )
 
@@ -21,5 +22,6 @@ func Engines() []backends.Engine {
 		evio.Engine(),
 		netpoll.Engine(),
 		gnet.Engine(),
+		nbio.Engine(),
 	}
 }
