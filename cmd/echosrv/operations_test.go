@@ -26,7 +26,7 @@ func TestOperationsPage(t *testing.T) {
 	}
 	page := string(text)
 	for name, table := range map[string]string{
-		"settings": settingsTable(), "metrics": metricsTable(), "messages": messagesTable(), "engines": enginesTable(),
+		"settings": settingsTable(), "metrics": metricsTable(), "messages": messagesTable(), "engines": enginesTable(), "faults": faultsTable(),
 	} {
 		begin, end := "<!-- table: "+name+" -->\n", "<!-- end -->"
 		before, rest, ok1 := strings.Cut(page, begin)
@@ -52,7 +52,7 @@ func TestOperationsPageNamesWhatThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := []string{"config", "update"}
+	known := []string{"config", "update", "now", "ECHOSRV_LONG"}
 	for _, s := range server.Settings() {
 		known = append(known, s.Name, server.EnvName(s.Name))
 	}
@@ -61,10 +61,37 @@ func TestOperationsPageNamesWhatThereIs(t *testing.T) {
 		known = append(known, m.Name)
 	}
 	for _, m := range regexp.MustCompile(`[^-]--([a-z][a-z-]+)|(ECHOSRV_[A-Z_]+)|(echosrv_[a-z_]+)`).FindAllStringSubmatch(string(text), -1) {
-		if name := m[1] + m[2] + m[3]; !slices.Contains(known, name) && !slices.Contains([]string{"now"}, name) {
+		if name := m[1] + m[2] + m[3]; !slices.Contains(known, name) {
 			t.Errorf("the page speaks of %q, which isn't there", name)
 		}
 	}
+}
+
+// faultsTable says of each fault which engines survive it, as TestFaults, TestDrainUnderLoadLosesNothing and
+// TestReloadUnderLoad show, and which declare that they lack what it takes.
+func faultsTable() string {
+	rows := append(slices.Clone(faults),
+		fault{text: "SIGTERM under full load: every packet that was sent before the GOAWAY arrived is echoed", needs: []string{"lossless-drain"}},
+		fault{text: "100 changes of the configuration under load: nothing is lost", needs: []string{"lossless-drain", "pause-reads"}})
+	engines := all.Engines()
+	var b strings.Builder
+	b.WriteString("| fault |")
+	for _, e := range engines {
+		fmt.Fprintf(&b, " %s |", e.Name)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(engines)) + "\n")
+	for _, f := range rows {
+		fmt.Fprintf(&b, "| %s |", f.text)
+		for _, e := range engines {
+			cell := "survives"
+			if missing := lacks(e, f.needs); missing != nil {
+				cell = "lacks " + strings.Join(missing, ", ")
+			}
+			fmt.Fprintf(&b, " %s |", cell)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 func settingsTable() string {
