@@ -25,7 +25,7 @@ var arrows = []arrow{
 	{"protocol/buffer", nil, "the pool knows bytes, not packets"},
 	{"protocol/session", []string{"protocol", "protocol/buffer"}, "a session must not know what moves its bytes"},
 	{"backends", nil, "the contract must not depend on what is on either side of it"},
-	{"backends/internal/...", nil, "sockets and timers serve engines and know none of them"},
+	{"backends/internal/...", []string{"backends"}, "what engines share knows the contract at most, and no engine"},
 	{"backends/all", []string{"backends/..."}, "the table lists engines"},
 	{"backends/backendtest", []string{"backends", "protocol/..."}, "the suite holds engines to the contract with the real session"},
 	{"backends/server/...", []string{"backends/...", "protocol/..."}, "a server has engines and sessions, and no load"},

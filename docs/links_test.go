@@ -43,15 +43,15 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 // Every page below docs can be reached from the README, at most by way of another page.
 func TestNoPageIsAnOrphan(t *testing.T) {
-	linked := map[string]bool{"../README.md": true}
+	linked := map[string]bool{absolute(t, "../README.md"): true}
 	for _, page := range pages(t) {
 		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
 			target, _, _ := strings.Cut(m[1], "#")
-			linked[filepath.Join(filepath.Dir(page), target)] = true
+			linked[absolute(t, filepath.Join(filepath.Dir(page), target))] = true
 		}
 	}
 	for _, page := range pages(t) {
-		if !linked[page] && !linked[filepath.Dir(page)] {
+		if at := absolute(t, page); !linked[at] && !linked[filepath.Dir(at)] {
 			t.Errorf("no page links to %s", page)
 		}
 	}
@@ -91,4 +91,13 @@ func hasHeading(page, anchor string) bool {
 		}
 	}
 	return false
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return abs
 }
