@@ -1,8 +1,10 @@
 package backendtest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"echosrv/backends"
 	"echosrv/protocol"
@@ -100,21 +102,38 @@ func halfClose(t T, srv *server, seed uint64) error {
 	c.conn.SetReadBuffer(smallWindow)
 	sent := packets(seed, inFlight/4096, 4096-protocol.HeaderSize)
 	before := srv.service.Totals()
-	if err := c.send(sent.bytes()); err != nil {
-		return err
+	sending := make(chan error, 1)
+	go func() {
+		err := c.send(sent.bytes())
+		if err == nil {
+			err = c.closeWrite()
+		}
+		sending <- err
+	}()
+	srv.awaitInput(before, uint64(sent.total()))
+	err := c.expectStream(sent)
+	if err != nil {
+		c.close() // ends the sender
 	}
-	if err := c.closeWrite(); err != nil {
-		return err
-	}
-	// When the server has read all of it, what the sockets don't hold of the replies is queued there.
-	waitFor(srv.suite.Patience, func() bool {
-		n := srv.service.Totals()
-		return n.BytesIn-before.BytesIn >= uint64(sent.total()) || n.Closed > before.Closed
-	})
-	if err := c.expectStream(sent); err != nil {
+	if err := errors.Join(err, <-sending); err != nil {
 		return err
 	}
 	return c.expectEnd()
+}
+
+// awaitInput waits until the server has read n bytes more than before. What the sockets don't hold of the
+// replies is then queued there. It waits no longer when the connection was closed, or when a server that
+// pushes back reads no more.
+func (srv *server) awaitInput(before session.Totals, n uint64) {
+	last, since := uint64(0), time.Now()
+	waitFor(srv.suite.Patience, func() bool {
+		now := srv.service.Totals()
+		if now.BytesIn != last {
+			last, since = now.BytesIn, time.Now()
+		}
+		blocked := srv.suite.HalfDuplex && time.Since(since) > stall
+		return now.BytesIn-before.BytesIn >= n || now.Closed > before.Closed || blocked
+	})
 }
 
 // claim holds a result against what the engine says of itself: no error where it claims the capability,

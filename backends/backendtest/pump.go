@@ -1,0 +1,114 @@
+package backendtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"echosrv/protocol"
+)
+
+// pumped is what a client sent without reading.
+type pumped struct {
+	stream        // every packet that was begun
+	rest   []byte // what is missing of them
+}
+
+// pump sends packets, and reads nothing, until a write blocks, enough says so, or flood bytes are sent.
+// The error is that of a connection that broke.
+func (c *client) pump(seed uint64, size int, enough func() bool) (pumped, error) {
+	p := pumped{stream: stream{seed: seed}}
+	var chunk []byte
+	for total := 0; total < flood && !enough(); total += len(chunk) {
+		chunk = chunk[:0]
+		for len(chunk) < 64<<10 {
+			p.sizes = append(p.sizes, size)
+			chunk = p.append(chunk, len(p.sizes)-1)
+		}
+		p.rest = chunk
+		for len(p.rest) > 0 {
+			c.conn.SetWriteDeadline(time.Now().Add(stall))
+			n, err := c.conn.Write(p.rest)
+			p.rest = p.rest[n:]
+			switch {
+			case errors.Is(err, os.ErrDeadlineExceeded) && n == 0:
+				return p, nil
+			case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+				return p, err
+			}
+		}
+	}
+	return p, nil
+}
+
+// finish sends the rest of what was pumped while the caller reads. The returned function waits for it.
+func (c *client) finish(p pumped) (wait func() error) {
+	sent := make(chan error, 1)
+	go func() { sent <- c.send(p.rest) }()
+	return func() error { return <-sent }
+}
+
+// account receives until every packet of a stream has come back or was reported as discarded.
+func (c *client) account(s stream) error {
+	next, echoed, told := 0, 0, 0
+	for echoed+told < len(s.sizes) {
+		p, err := c.receive()
+		if err != nil {
+			return fmt.Errorf("%d of %d packets came back and %d were reported as discarded: %w", echoed, len(s.sizes), told, err)
+		}
+		switch p.Kind {
+		case protocol.DataEcho:
+			i := s.find(p.Payload, next)
+			if i < 0 {
+				return fmt.Errorf("got %s, which is no packet of those from number %d on", describe(p), next)
+			}
+			next, echoed = i+1, echoed+1
+		case protocol.Error:
+			n, err := discarded(p)
+			if err != nil {
+				return err
+			}
+			told += n
+		default:
+			return fmt.Errorf("got %s, expected echoes and overflows", describe(p))
+		}
+	}
+	if echoed+told > len(s.sizes) {
+		return fmt.Errorf("%d echoes and %d reported as discarded are more than the %d packets sent", echoed, told, len(s.sizes))
+	}
+	return nil
+}
+
+// discarded is the number in an ERROR overflow under policy drop.
+func discarded(p protocol.Packet) (n int, err error) {
+	v, err := protocol.ParseError(p.Payload)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := fmt.Sscanf(v.Sentence, "%d packets were discarded", &n); err != nil || v.Code != protocol.CodeOverflow {
+		return 0, fmt.Errorf("got %s, expected an overflow with the number discarded", describe(p))
+	}
+	return n, nil
+}
+
+// expectPrefix receives the first packets of a stream, and then an ERROR.
+func (c *client) expectPrefix(s stream, code protocol.Code) error {
+	for i := range s.sizes {
+		p, err := c.receive()
+		if err != nil {
+			return fmt.Errorf("after %d echoes: %w", i, err)
+		}
+		if p.Kind == protocol.Error {
+			v, err := protocol.ParseError(p.Payload)
+			if err == nil && v.Code != code {
+				err = fmt.Errorf("expected ERROR %q, got %s", code, describe(p))
+			}
+			return err
+		}
+		if p.Kind != protocol.DataEcho || s.find(p.Payload, i) != i {
+			return fmt.Errorf("expected echo number %d, got %s", i, describe(p))
+		}
+	}
+	return fmt.Errorf("all %d packets came back, and no ERROR %q", len(s.sizes), code)
+}
