@@ -115,7 +115,6 @@ type Contestant struct {
 	GOMAXPROCS int    `json:"gomaxprocs,omitempty"`
 	MaxPacket  int    `json:"max_packet_bytes,omitempty"`
 	CPUs       string `json:"cpus_allowed,omitempty"`
-	Warning    string `json:"warning,omitempty"`
 }
 
 // Run is one contestant, fresh from its start, under the load of one cell.
@@ -137,7 +136,7 @@ type Run struct {
 	Asked       int    `json:"connections_asked"`
 	Established int    `json:"connections_established"`
 	Lost        int    `json:"connections_lost,omitempty"`
-	// Mismatches are echoes that weren't what was sent; one voids the run.
+	// Mismatches are connections on which an echo was not what was sent; one voids the run.
 	Mismatches uint64  `json:"mismatches,omitempty"`
 	Errors     []Error `json:"errors,omitempty"`
 	// NotSustained: the rate was not reached, and Backlog packets were due and not answered at the end.

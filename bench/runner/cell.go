@@ -11,8 +11,17 @@ import (
 // Limits of a run, so that a server that hangs costs seconds.
 const (
 	connectTimeout = 5 * time.Second
-	drainTimeout   = time.Second
+	leastDrain     = time.Second
+	mostDrain      = 20 * time.Second
+	// slowest is the rate in bytes/s at which a sound server at least returns what is in flight.
+	slowest = 50e6
 )
+
+// drainTimeout is how long the echoes that are owed at the end may take.
+func drainTimeout(c result.Cell, sizes load.Sizes) time.Duration {
+	inFlight := float64(c.Connections) * float64(max(1, c.Depth)) * sizes.Mean()
+	return min(mostDrain, leastDrain+time.Duration(inFlight/slowest*float64(time.Second)))
+}
 
 // Load is the configuration of the client for a cell, without an address.
 func Load(c result.Cell, cpus []int) (load.Config, error) {
@@ -33,7 +42,7 @@ func Load(c result.Cell, cpus []int) (load.Config, error) {
 		Rate: c.Rate, Arrivals: arrivals,
 		Churn: c.Churn, ChurnPackets: c.ChurnPackets,
 		Idle: c.Idle, Slow: c.Slow, SlowRate: c.SlowRate,
-		ConnectTimeout: connectTimeout, DrainTimeout: drainTimeout,
+		ConnectTimeout: connectTimeout, DrainTimeout: drainTimeout(c, sizes),
 	}
 	config.Address = "127.0.0.1:1" // stands for that of each server
 	return config, config.Check()

@@ -127,7 +127,7 @@ func (r *runner) load(ctx context.Context, server *Server, config load.Config, r
 			run.Series = <-series
 		}
 	}
-	limit := config.Ramp + config.Warmup + config.Duration + connectTimeout + drainTimeout + slack
+	limit := config.Ramp + config.Warmup + config.Duration + config.ConnectTimeout + config.DrainTimeout + slack
 	bounded, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the run was ended after %v", limit))
 	defer cancel()
 	got, err := load.Run(bounded, config)

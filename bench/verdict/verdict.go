@@ -36,6 +36,7 @@ const (
 	clientLimit = 0.95 // of its busiest thread
 	stolenLimit = 0.02 // of the measured CPUs' time
 	otherLimit  = 0.05 // of the measured CPUs' time
+	littleLimit = 0.1  // distance from 1 of Row.InFlight
 )
 
 // Board is the conclusion for one cell.
@@ -73,6 +74,9 @@ type Row struct {
 	ServerBusy stats.Estimate // CPUs in use
 	ClientBusy stats.Estimate // share of the busiest client thread, 0 to 1
 	ClientCost stats.Estimate // client CPU time per packet
+	// InFlight is rate times mean response time as a share of the packets that a closed loop keeps in
+	// flight. By Little's law it is 1 if both were measured right; NaN for other loads.
+	InFlight stats.Estimate
 
 	CostRatio       Comparison // to the baseline; less is better
 	ThroughputRatio Comparison // to the baseline; more is better
@@ -108,7 +112,7 @@ func Judge(f *result.File, cell int) Board {
 	base := slices.IndexFunc(f.Contestants, func(c result.Contestant) bool { return c.Name == f.Baseline })
 	for i, c := range f.Contestants {
 		row := Row{Contestant: c, Index: i}
-		row.estimate(runs[i])
+		row.estimate(runs[i], b.Cell)
 		row.Verdict, row.Why = judge(runs[i], row)
 		b.Rows = append(b.Rows, row)
 	}
@@ -194,7 +198,7 @@ func response(percent float64) func(*result.Run) float64 {
 	}
 }
 
-func (row *Row) estimate(runs []*result.Run) {
+func (row *Row) estimate(runs []*result.Run, cell result.Cell) {
 	of := func(take func(*result.Run) float64) stats.Estimate { return stats.Of(known(figure(runs, take))) }
 	row.Cost = of(cost)
 	row.Throughput = of((*result.Run).PerSecond)
@@ -215,6 +219,7 @@ func (row *Row) estimate(runs []*result.Run) {
 	row.ClientCost = of(func(r *result.Run) float64 {
 		return unless(!r.Client.Known || r.Packets == 0, float64(r.Client.CPU)/float64(r.Packets))
 	})
+	row.InFlight = of(func(r *result.Run) float64 { return inFlight(r, cell) })
 	var all []*result.Histogram
 	for _, r := range runs {
 		if valid(r) {
@@ -225,6 +230,14 @@ func (row *Row) estimate(runs []*result.Run) {
 		}
 	}
 	row.Response = result.Merge(all...)
+}
+
+// inFlight is Little's law for one run: see Row.InFlight.
+func inFlight(r *result.Run, c result.Cell) float64 {
+	if c.Rate > 0 || c.Churn > 0 || c.Slow > 0 || r.Response == nil || r.Response.TotalCount() == 0 {
+		return math.NaN()
+	}
+	return r.PerSecond() * r.Response.Mean() / float64(time.Second) / float64(c.Connections*max(1, c.Depth))
 }
 
 // judge gives the verdict for a contestant's runs in a cell.
@@ -275,7 +288,7 @@ func reason(r *result.Run) string {
 	case r.Invalid != "":
 		return r.Invalid
 	}
-	return fmt.Sprintf("%d echoes were wrong", r.Mismatches)
+	return fmt.Sprintf("echoes were wrong on %d connections", r.Mismatches)
 }
 
 // compare sets the ratios to the baseline and corrects them together.
@@ -377,6 +390,12 @@ func (b *Board) warn() {
 	differ("threads", func(r Row) string { return fmt.Sprint(r.Threads) })
 	differ("GOMAXPROCS", func(r Row) string { return fmt.Sprint(r.GOMAXPROCS) })
 	differ("packet limit", func(r Row) string { return fmt.Sprint(r.MaxPacket) })
+	for _, r := range b.Rows {
+		if math.Abs(r.InFlight.Median-1) > littleLimit {
+			b.Warnings = append(b.Warnings, fmt.Sprintf("Rate times response time of %s is %.0f %% of what was in flight: the window of %v is too short for response times like these, or the figures are wrong.",
+				r.Name, r.InFlight.Median*100, b.Cell.Duration))
+		}
+	}
 	for _, r := range b.Rows {
 		if r.Rounds > 0 && r.Rounds < 6 {
 			b.Warnings = append(b.Warnings, fmt.Sprintf("With %d rounds there are no 95 %% intervals of the medians; 6 are the least.", r.Rounds))

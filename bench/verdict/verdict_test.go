@@ -31,7 +31,7 @@ func file(rounds int, cs ...competitor) *result.File {
 		common := 1 + 0.3*random.Float64()
 		for i, c := range cs {
 			response := hdrhistogram.New(1, int64(time.Minute), 3)
-			response.RecordValue(int64(c.cost * 10))
+			response.RecordValue(int64(c.cost * 10)) // with 100,000 packets/s, as many are in flight as cost/1000
 			const packets = 100_000
 			r := result.Run{
 				Contestant: i, Round: round, Order: len(f.Runs), Window: time.Second, Packets: packets,
@@ -100,7 +100,7 @@ func TestVerdicts(t *testing.T) {
 		{HostBound, "other processes", func(r *result.Run) { r.Host.Other = 0.1 }},
 		{NotSustained, "500 packets", func(r *result.Run) { r.NotSustained, r.Backlog = true, 500 }},
 		{Invalid, "a wrong byte", func(r *result.Run) { r.Invalid = "a wrong byte" }},
-		{Invalid, "3 echoes", func(r *result.Run) { r.Mismatches = 3 }},
+		{Invalid, "on 3 connections", func(r *result.Run) { r.Mismatches = 3 }},
 		{Invalid, "port in use", func(r *result.Run) { r.Failed = "port in use" }},
 		{Invalid, "1 of 8", func(r *result.Run) {
 			if r.Round == 5 {
@@ -197,5 +197,14 @@ func TestDiffRefusesOtherMachines(t *testing.T) {
 	after.Cells[0].Name = "other"
 	if _, err := Diff(before, after, true); err == nil {
 		t.Error("files with nothing in common were compared")
+	}
+}
+
+func TestLittlesLaw(t *testing.T) {
+	if got := strings.Join(Judge(file(8, competitor{name: "a", cost: 1000}), 0).Warnings, ""); got != "" {
+		t.Errorf("one connection, 100,000 packets/s of 10 us each are right, yet: %s", got)
+	}
+	if got := strings.Join(Judge(file(8, competitor{name: "a", cost: 2000}), 0).Warnings, ""); !strings.Contains(got, "200 % of what was in flight") {
+		t.Errorf("twice as many as there were: %q", got)
 	}
 }

@@ -60,9 +60,11 @@ func (e entrant) run(random *rand.Rand, contestant, round, order int, slow float
 	const window = 700 * time.Millisecond
 	own := slow * math.Exp(0.01*random.NormFloat64())
 	packets := e.rate / own * window.Seconds()
+	// Response times from half to ten times their middle, the mean being that of Little's law.
 	response := hdrhistogram.New(1, int64(time.Minute), 3)
+	mean := 50e9 / e.rate * own
 	for i := range 1000 {
-		response.RecordValue(int64(50e9 / e.rate / (1.001 - float64(i)/1000)))
+		response.RecordValue(int64(mean * (0.5 + 0.118/(1.01-float64(i)/1000))))
 	}
 	var series []result.Sample
 	for i := range 6 {
