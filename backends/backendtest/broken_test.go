@@ -121,6 +121,21 @@ func atEnd(f func()) {
 	endings = append(endings, f)
 }
 
+// TestAllocationSeen: an engine that makes its replies anew is caught by CheckAllocations.
+func TestAllocationSeen(t *testing.T) {
+	e := goroutine.Engine()
+	listen := e.New
+	e.New = func(cfg backends.Config) (backends.Backend, error) {
+		open := cfg.Open
+		copying := replacing(slices.Clone[[]byte])
+		cfg.Open = func(now time.Duration, p backends.Peer) backends.Session { return copying(nil, open(now, p)) }
+		return listen(cfg)
+	}
+	if failures := record(t, func(t T) { CheckAllocations(t, e) }); !contains(failures, "allocates 1 times") {
+		t.Errorf("an allocation for each reply was not seen: %q", failures)
+	}
+}
+
 // caughtBy runs one check and says what is wrong with its verdict.
 func (b breakage) caughtBy(t testing.TB, c check, text string) string {
 	s := b.suite(t)
