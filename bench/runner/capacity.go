@@ -120,7 +120,6 @@ func (r *runner) try(ctx context.Context, contestant int, cell result.Cell, o Ob
 		}
 		step.Runs = append(step.Runs, r.keep(&run, round))
 		r.done++
-		r.total = r.done
 		r.progress(index, contestant, &run)
 		if why := miss(&run, o); why != "" {
 			step.Why = why

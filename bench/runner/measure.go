@@ -73,9 +73,9 @@ func (m *meter) fill(r *result.Run, before proc.Usage, host proc.Host) {
 		RSSBefore:   before.RSS, RSS: closed.server.RSS,
 	}
 	r.Client.CPU, r.Client.Known = closed.client.CPU-opened.client.CPU, true
-	load := proc.Between(opened.host, closed.host, m.cpus)
+	machine := proc.Between(opened.host, closed.host, m.cpus)
 	ours := float64(r.Server.CPU+r.Client.CPU) / (float64(r.Window) * float64(max(1, len(m.cpus))))
-	r.Host = result.Host{Known: true, Stolen: load.Stolen, Other: max(0, load.Busy-ours),
+	r.Host = result.Host{Known: true, Stolen: machine.Stolen, Other: max(0, machine.Busy-ours),
 		SocketBytes: max(0, closed.host.SocketBytes-host.SocketBytes)}
 }
 

@@ -47,6 +47,7 @@ type Plan struct {
 
 // Progress is where a measurement stands.
 type Progress struct {
+	// Total and Left are zero where nobody knows how many runs there will be.
 	Done, Total int
 	Left        time.Duration
 	// What was just measured, and in which setting.

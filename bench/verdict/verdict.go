@@ -267,7 +267,11 @@ func judge(runs []*result.Run, row Row) (Verdict, string) {
 	case wrong > 0:
 		return Invalid, fmt.Sprintf("%d of %d rounds: %s", wrong, made, why)
 	case len(backlog)*2 > made:
-		return NotSustained, fmt.Sprintf("%d of %d rounds; %.0f packets were due and not answered", len(backlog), made, stats.Of(backlog).Median)
+		why = fmt.Sprintf("%d of %d rounds; %.0f due packets were not sent when the window closed", len(backlog), made, stats.Of(backlog).Median)
+		if row.ClientBusy.Median >= clientLimit {
+			why += fmt.Sprintf("; the client was busy %.0f %% of the time, so it may be the client that didn't keep up", row.ClientBusy.Median*100)
+		}
+		return NotSustained, why
 	}
 	if s := stats.Of(stolen).Median; s > stolenLimit {
 		return HostBound, fmt.Sprintf("the hypervisor took %.0f %% of the CPUs' time", s*100)
@@ -398,7 +402,7 @@ func (b *Board) warn() {
 	}
 	for _, r := range b.Rows {
 		if r.Rounds > 0 && r.Rounds < 6 {
-			b.Warnings = append(b.Warnings, fmt.Sprintf("With %d rounds there are no 95 %% intervals of the medians; 6 are the least.", r.Rounds))
+			b.Warnings = append(b.Warnings, fmt.Sprintf("There are no 95 %% intervals of medians with fewer than 6 rounds; there were %d.", r.Rounds))
 			return
 		}
 	}

@@ -98,7 +98,7 @@ func TestVerdicts(t *testing.T) {
 		{ClientBound, "99 %", func(r *result.Run) { r.Client.Threads[0] = 990 * time.Millisecond }},
 		{HostBound, "hypervisor", func(r *result.Run) { r.Host.Stolen = 0.1 }},
 		{HostBound, "other processes", func(r *result.Run) { r.Host.Other = 0.1 }},
-		{NotSustained, "500 packets", func(r *result.Run) { r.NotSustained, r.Backlog = true, 500 }},
+		{NotSustained, "500 due packets", func(r *result.Run) { r.NotSustained, r.Backlog = true, 500 }},
 		{Invalid, "a wrong byte", func(r *result.Run) { r.Invalid = "a wrong byte" }},
 		{Invalid, "on 3 connections", func(r *result.Run) { r.Mismatches = 3 }},
 		{Invalid, "port in use", func(r *result.Run) { r.Failed = "port in use" }},
@@ -143,7 +143,7 @@ func TestWarnings(t *testing.T) {
 	f := file(3, competitor{name: "a", cost: 1}, competitor{name: "b", cost: 1})
 	f.Contestants[1].Threads = 2
 	got := strings.Join(Judge(f, 0).Warnings, "\n")
-	for _, want := range []string{"differ in threads (1 and 2)", "With 3 rounds"} {
+	for _, want := range []string{"differ in threads (1 and 2)", "there were 3"} {
 		if !strings.Contains(got, want) && !strings.Contains(got, strings.ReplaceAll(want, "1 and 2", "2 and 1")) {
 			t.Errorf("no warning %q in %q", want, got)
 		}

@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+
+	"golang.org/x/term"
 
 	"echosrv/bench/load"
 	"echosrv/bench/runner"
@@ -23,13 +26,24 @@ func newProgress(w io.Writer) *progress { return &progress{w: w, terminal: termi
 const clearLine = "\r\x1b[K"
 
 func (p *progress) observe(now runner.Progress) {
-	text := fmt.Sprintf("[%d/%d] %s, %s: %s; %s left", now.Done, now.Total, now.Contestant, now.Cell, summary(now), table.Seconds(now.Left))
-	if p.terminal {
-		fmt.Fprint(p.w, clearLine+text)
-		p.drawn = true
+	count, left := fmt.Sprint(now.Done), ""
+	if now.Total > 0 {
+		count, left = fmt.Sprintf("%d/%d", now.Done, now.Total), fmt.Sprintf("; %s left", table.Seconds(now.Left))
+	}
+	p.show(fmt.Sprintf("[%s] %s, %s: %s%s", count, now.Contestant, now.Cell, summary(now), left))
+}
+
+// show draws over the line on a terminal, cut to its width as a second line couldn't be drawn over.
+func (p *progress) show(text string) {
+	if !p.terminal {
+		fmt.Fprintln(p.w, text)
 		return
 	}
-	fmt.Fprintln(p.w, text)
+	if width, _, err := term.GetSize(int(p.w.(*os.File).Fd())); err == nil && len(text) >= width {
+		text = text[:max(0, width-1)]
+	}
+	fmt.Fprint(p.w, clearLine+text)
+	p.drawn = true
 }
 
 func summary(now runner.Progress) string {
@@ -55,11 +69,5 @@ func (p *progress) done() {
 
 // snapshot shows where a single run stands.
 func (p *progress) snapshot(s load.Snapshot) {
-	text := fmt.Sprintf("%s: %d connections, %s packets/s, %d failures; %s left", s.Phase, s.Connections, table.Count(s.Rate), s.Failures, table.Seconds(s.Remaining))
-	if p.terminal {
-		fmt.Fprint(p.w, clearLine+text)
-		p.drawn = true
-		return
-	}
-	fmt.Fprintln(p.w, text)
+	p.show(fmt.Sprintf("%s: %d connections, %s packets/s, %d failures; %s left", s.Phase, s.Connections, table.Count(s.Rate), s.Failures, table.Seconds(s.Remaining)))
 }
