@@ -197,8 +197,9 @@ const (
 
 // Flags of a completion (cqe.flags).
 const (
-	cqeBuffer      = 1 << 0 // the upper 16 bits are the number of a provided buffer
-	cqeMore        = 1 << 1 // the request goes on and will complete again
-	cqeBufferMore  = 1 << 4 // more of that buffer is still to be filled
-	cqeBufferShift = 16
+	cqeBuffer       = 1 << 0 // the upper 16 bits are the number of a provided buffer
+	cqeMore         = 1 << 1 // the request goes on and will complete again
+	cqeSockNonEmpty = 1 << 2 // the socket has more
+	cqeBufferMore   = 1 << 4 // more of that buffer is still to be filled
+	cqeBufferShift  = 16
 )

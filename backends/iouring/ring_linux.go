@@ -194,6 +194,9 @@ func (r *ring) enterRaw(flags uintptr) {
 
 // wait is collect that returns only when there is a completion, or after timeout if that isn't negative.
 func (r *ring) wait(timeout time.Duration) {
+	if r.err != nil {
+		return // completions says it
+	}
 	atomic.StoreUint32(r.sqTail, r.tail)
 	flags, arg, size := enterGetEvents|r.enterFlags, uintptr(0), uintptr(0)
 	if timeout >= 0 {

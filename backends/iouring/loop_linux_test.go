@@ -1,0 +1,225 @@
+package iouring
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"echosrv/backends"
+	"echosrv/protocol"
+	"echosrv/protocol/buffer"
+	"echosrv/protocol/session"
+
+	"golang.org/x/sys/unix"
+)
+
+// serve runs a backend with real sessions until the end of the test.
+func serve(t *testing.T, options backends.Options) backends.Backend {
+	t.Helper()
+	if err := available(); err != nil {
+		t.Skip(err)
+	}
+	service, err := session.NewService(session.DefaultSettings(), buffer.NewPool(0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := backends.ParseSpec("iouring", []backends.Engine{Engine()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range options {
+		spec.Options[k] = v
+	}
+	b, err := spec.Engine.New(backends.Config{
+		Address: "127.0.0.1:0", Threads: 1, Options: spec.Options, Log: slog.New(slog.DiscardHandler),
+		Open: func(now time.Duration, peer backends.Peer) backends.Session { return service.Open(now, peer) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- b.Serve() }()
+	t.Cleanup(func() {
+		b.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return b
+}
+
+// exchange sends a batch and reads as much as it has, without allocating.
+func exchange(t *testing.T, fd int, batch, reply []byte) {
+	if n, err := unix.Write(fd, batch); n != len(batch) {
+		t.Fatalf("wrote %d of %d bytes: %v", n, len(batch), err)
+	}
+	for got := 0; got < len(batch); {
+		n, err := unix.Read(fd, reply[got:len(batch)])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if n <= 0 {
+			t.Fatalf("read %d of %d bytes, then %d: %v", got, len(batch), n, err)
+		}
+		got += n
+	}
+}
+
+// dial is a blocking socket.
+func dial(t *testing.T, addr net.Addr) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	tcp := addr.(*net.TCPAddr)
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: tcp.Port, Addr: [4]byte(tcp.IP.To4())}); err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+// On the plain path nothing is allocated, packet by packet or in bursts that the block ends in.
+func TestNoAllocationPerPacket(t *testing.T) {
+	fd := dial(t, serve(t, nil).Addr())
+	for _, c := range []struct{ packets, size int }{{1, 100}, {16, 64}, {3, 1000}} {
+		var batch []byte
+		for range c.packets {
+			batch = protocol.Append(batch, protocol.DataSend, make([]byte, c.size))
+		}
+		reply := make([]byte, len(batch))
+		rounds := func(n int) (allocated uint64) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range n {
+				exchange(t, fd, batch, reply)
+			}
+			runtime.ReadMemStats(&after)
+			return after.Mallocs - before.Mallocs
+		}
+		rounds(100)
+		const n = 3000
+		// What the runtime itself and other goroutines allocate meanwhile is far below this.
+		if got := rounds(n); got > n/20 {
+			t.Errorf("%d packets of %d bytes: %d allocations in %d rounds", c.packets, c.size, got, n)
+		}
+	}
+}
+
+// A ring that fails ends Serve with the reason, and every session and socket of its loop with it.
+func TestFailedRingEndsServe(t *testing.T) {
+	if err := available(); err != nil {
+		t.Skip(err)
+	}
+	service, err := session.NewService(session.DefaultSettings(), buffer.NewPool(0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := backends.ParseSpec("iouring", []backends.Engine{Engine()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken for the test")
+	var l *loop
+	b, err := newBackend(backends.Config{
+		Address: "127.0.0.1:0", Threads: 2, Options: spec.Options, Log: slog.New(slog.DiscardHandler),
+		Open: func(now time.Duration, peer backends.Peer) backends.Session {
+			l.ring.fail(broken)
+			return service.Open(now, peer)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	loops := b.(*backend).loops
+	l = loops[0]
+	loops[1].listener.Close() // so that the first loop gets the connection
+	loops[1].listener = nil
+	go func() { ended <- b.Serve() }()
+	c, err := net.Dial("tcp", b.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := <-ended; !errors.Is(err, broken) {
+		t.Errorf("Serve: %v, want %v", err, broken)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, unix.EAGAIN) {
+		t.Errorf("the connection is still open: %v", err)
+	}
+	if n := service.Totals(); n.Opened != 1 || n.Closed != 1 {
+		t.Errorf("%d sessions were opened, %d closed", n.Opened, n.Closed)
+	}
+}
+
+// More connections than slots in a block, opened and closed in between: slots are used again.
+func TestSlotsAreUsedAgain(t *testing.T) {
+	var conns table
+	seen := map[uint32]uint32{}
+	var open []*conn
+	for i := range 1000 {
+		c := conns.add(i)
+		if g, ok := seen[c.slot]; ok && g == c.generation {
+			t.Fatalf("slot %d has generation %d twice", c.slot, g)
+		}
+		seen[c.slot] = c.generation
+		k := c.key(recvKind)
+		if conns.find(k) != c {
+			t.Fatalf("slot %d isn't found by its key", c.slot)
+		}
+		if open = append(open, c); len(open) > 100 {
+			gone := open[0]
+			k := gone.key(recvKind)
+			open = open[1:]
+			conns.remove(gone)
+			if conns.find(k) != nil {
+				t.Fatalf("slot %d is found by an old key", gone.slot)
+			}
+		}
+	}
+	if conns.open != len(open) || len(seen) > 2*blockSlots {
+		t.Errorf("%d are open, want %d; %d slots were used for them", conns.open, len(open), len(seen))
+	}
+}
+
+// Options that can't be are refused with what can.
+func TestOptions(t *testing.T) {
+	for _, c := range []struct{ spec, want string }{
+		{"iouring:buffers=1KiB", "64KiB to 256MiB"},
+		{"iouring:fill=half", "auto, packed, single"},
+		{"iouring:threads=0", "1 to"},
+	} {
+		_, err := backends.ParseSpec(c.spec, []backends.Engine{Engine()})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want an error with %q", c.spec, err, c.want)
+		}
+	}
+}
+
+// Where there is no io_uring, the engine says that it isn't available, in words that backends.ErrUnavailable
+// is found in.
+func TestUnavailable(t *testing.T) {
+	// A limit of open files below what is open makes io_uring_setup(2) fail like any call that opens one.
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	low := old
+	low.Cur = 3
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	_, err := newBackend(backends.Config{Address: "127.0.0.1:0", Threads: 1})
+	if restored := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); restored != nil {
+		t.Fatal(restored)
+	}
+	if !errors.Is(err, backends.ErrUnavailable) || !errors.Is(err, unix.EMFILE) {
+		t.Errorf("New: %v; want %v and %v", err, backends.ErrUnavailable, unix.EMFILE)
+	}
+}
