@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lib "github.com/lesismal/nbio"
@@ -60,6 +61,7 @@ type backend struct {
 	engine   *lib.Engine
 	timers   *timer.Service
 	working  sync.WaitGroup // goroutines that the timers started
+	handed   atomic.Bool    // stored before a conn is handed to its loop, loaded there: see connOf
 
 	mu       sync.Mutex
 	conns    map[uint64]*conn
@@ -92,8 +94,8 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 		Listen:         func(string, string) (net.Listener, error) { return b.listener, nil },
 	})
 	b.engine.OnOpen(b.opened)
-	b.engine.OnRead(readable)
-	b.engine.OnWrittenSize(written)
+	b.engine.OnRead(b.readable)
+	b.engine.OnWrittenSize(b.written)
 	b.engine.OnClose(closed)
 	if err := b.engine.Start(); err != nil {
 		b.listener.Close()

@@ -21,6 +21,7 @@ func (b *backend) opened(sock *lib.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sock.SetSession(c)
+	b.handed.Store(true)
 	b.mu.Lock()
 	b.lastKey++
 	c.key = b.lastKey
@@ -42,17 +43,22 @@ func (b *backend) opened(sock *lib.Conn) {
 	c.settle(now)
 }
 
-func readable(sock *lib.Conn) {
-	c := sock.Session().(*conn)
+// connOf is the conn that opened has made. The library hands it from goroutine to goroutine by way of the
+// kernel alone, which is not enough for Go's memory model.
+func (b *backend) connOf(sock *lib.Conn) *conn {
+	b.handed.Load()
+	return sock.Session().(*conn)
+}
+
+func (b *backend) readable(sock *lib.Conn) {
+	c := b.connOf(sock)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.read(c.backend.engine.PollerBuffer(sock))
+	c.read(b.engine.PollerBuffer(sock))
 }
 
 // written counts what has really been written.
-func written(sock *lib.Conn, _ []byte, n int) {
-	sock.Session().(*conn).wrote(n)
-}
+func (b *backend) written(sock *lib.Conn, _ []byte, n int) { b.connOf(sock).wrote(n) }
 
 // closed is the last callback for a connection.
 func closed(sock *lib.Conn, err error) {

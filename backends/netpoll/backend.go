@@ -4,9 +4,9 @@
 //
 // What the library does not let an engine do, beyond what Capabilities say:
 //
-//   - Reading can't be paused: the poller reads on into memory while a handler blocks. Once half a megabyte
-//     has piled up behind a blocked write, it is given to the session from outside, which decides by its
-//     outbox what becomes of it; when the session then wants to pause, the connection is closed.
+//   - Reading can't be paused: the poller reads on into memory while a handler blocks. Once 4 MiB have
+//     piled up behind a blocked write, they are given to the session from outside, which decides by its
+//     outbox what becomes of them; when the session then wants to pause, the connection is closed.
 //   - On the peer's FIN the connection counts as closed, and every later write fails: replies that were
 //     still to be written are lost.
 //   - A draining server can't leave its port while it has connections, as the library's Shutdown closes

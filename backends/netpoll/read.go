@@ -52,7 +52,7 @@ func onRequest(ctx context.Context, _ lib.Connection) error {
 // before that is read from outside, in bytes.
 const (
 	watchEvery = 5 * time.Millisecond
-	maxBacklog = 512 << 10
+	maxBacklog = 4 << 20
 )
 
 // watchKey is the key that the watch has among the timers; connections count from 1.
