@@ -102,6 +102,9 @@ func TestFlowAgainstHonestPeer(t *testing.T) {
 			f.receive(now, protocol.AppendGoAway(nil, 0), m)
 			sent -= before - f.inFlight
 			ended = true
+			if f.queued != 0 && f.queued != f.untilBoundary() {
+				t.Fatalf("%d bytes are still to be sent after a GOAWAY, %d finish the packet", f.queued, f.untilBoundary())
+			}
 		}
 		for f.hasOutput() || len(p.out) > 0 {
 			write(t, &f, p, 1<<20)

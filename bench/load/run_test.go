@@ -22,6 +22,9 @@ func mustRun(t *testing.T, run func(Config) (*Result, error), c Config) *Result 
 	if c.Duration == 0 {
 		c.Duration = 50 * time.Millisecond
 	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = time.Minute
+	}
 	for {
 		r, err := run(c)
 		if err != nil {
@@ -56,7 +59,7 @@ func TestHonestServer(t *testing.T) {
 		"one":       {Connections: 1},
 		"deep":      {Connections: 3, Depth: 17, Sizes: Fixed(64)},
 		"empty":     {Connections: 2, Depth: 4, Sizes: Fixed(0)},
-		"large":     {Connections: 2, Depth: 2, Sizes: Fixed(1 << 20)},
+		"large":     {Connections: 2, Depth: 2, Sizes: Fixed(6 << 20)},
 		"mix":       {Connections: 4, Depth: 9, Sizes: mix, Seed: 5},
 		"threads":   {Connections: 7, Depth: 2, Threads: 3},
 		"warm-up":   {Connections: 2, Warmup: 20 * time.Millisecond},
@@ -92,6 +95,53 @@ func TestHonestServer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What comes back before the window opens is checked and not counted.
+func TestWarmUpIsNotCounted(t *testing.T) {
+	eachPoller(t, func(t *testing.T, run func(Config) (*Result, error)) {
+		const before = 20
+		warm := make(chan bool, 1)
+		s := startServer(t, func(n int, p protocol.Packet) []byte {
+			if n == before+1 {
+				warm <- true // the client has had the echoes before this one
+			}
+			return honest(n, p)
+		})
+		r := mustRun(t, run, Config{
+			Address: s.address(), Connections: 1, Warmup: time.Millisecond, Duration: 50 * time.Millisecond,
+			Window: func(e Edge) {
+				if e == Opens {
+					<-warm
+				}
+			},
+		})
+		mustBeValid(t, r)
+		if r.Packets > r.Active.Received-before || r.Response.TotalCount() != r.Packets {
+			t.Errorf("%d packets and %d response times in the window, %d in all, %d of them before", r.Packets, r.Response.TotalCount(), r.Active.Received, before)
+		}
+	})
+}
+
+// A churned connection ends when its packets are echoed, and not with the run.
+func TestChurnedConnectionsEnd(t *testing.T) {
+	eachPoller(t, func(t *testing.T, run func(Config) (*Result, error)) {
+		ended := make(chan bool, 10000)
+		s := startHandler(t, func(s *testServer, c net.Conn) {
+			s.echo(c)
+			ended <- true
+		}, honest)
+		r := mustRun(t, run, Config{Address: s.address(), Churn: 100, ChurnPackets: 2, Window: func(e Edge) {
+			if e == Closes {
+				select {
+				case <-ended:
+				case <-time.After(20 * time.Second):
+					t.Error("no connection has ended")
+				}
+			}
+		}})
+		mustBeValid(t, r)
+	})
 }
 
 func TestRawServer(t *testing.T) {
