@@ -38,6 +38,10 @@ func (f *fakeBackend) seen() string {
 func (f *fakeBackend) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7} }
 func (f *fakeBackend) Serve() error   { return <-f.end }
 func (f *fakeBackend) Drain()         { f.note("drain") }
+
+// Activity makes fakeBackend Active.
+func (f *fakeBackend) Activity() (turns, reads, writes uint64) { return 1, 2, 3 }
+
 func (f *fakeBackend) Close() error {
 	f.note("close")
 	f.once.Do(func() { f.end <- nil })

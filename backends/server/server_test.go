@@ -210,6 +210,17 @@ func TestEngineFails(t *testing.T) {
 	}
 }
 
+func TestActivity(t *testing.T) {
+	if got, want := newFixture(t, nil).Statistics().Activity, (Activity{Known: true, Turns: 1, Reads: 2, Writes: 3}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	plain := newFixture(t, func(o *Options) { o.Backend = "goroutine" })
+	defer plain.Close()
+	if got := plain.Statistics().Activity; got != (Activity{}) {
+		t.Errorf("got %+v from an engine without loops", got)
+	}
+}
+
 // TestWarnsOfNoPause: the fake engine can't pause reading.
 func TestWarnsOfNoPause(t *testing.T) {
 	const warning = "engine can't pause reading"

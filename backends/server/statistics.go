@@ -66,6 +66,19 @@ type tally struct {
 	configChanges, configRefusals atomic.Uint64
 }
 
+// Active is what an engine may offer besides backends.Backend: counts of what its loops did, since the
+// start. It is called from any goroutine.
+type Active interface {
+	// Activity is the number of turns of all loops, and of reads and writes tried on sockets.
+	Activity() (turns, reads, writes uint64)
+}
+
+// Activity is what the loops of an engine did.
+type Activity struct {
+	Known                bool // the engine counts
+	Turns, Reads, Writes uint64
+}
+
 // Statistics are what a server did and what it holds, at one moment.
 type Statistics struct {
 	session.Totals
@@ -84,6 +97,7 @@ type Statistics struct {
 	Pool                          buffer.Statistics
 	// Delays are the times from read to write of a sample of packets; empty without an admin server.
 	Delays   Delays
+	Activity Activity
 	Draining bool
 }
 
@@ -94,6 +108,10 @@ func (s *Server) Statistics() Statistics {
 		Totals: s.service.Totals(), Open: s.service.Connections(), Queued: s.service.Queued(), Pool: s.service.Pool().Stats(),
 		Delays: s.delays.read(), CutOff: t.cutOff.Load(), Unanswered: t.unanswered.Load(), Draining: s.draining.Load(),
 		ConfigRefusals: t.configRefusals.Load(), ConfigChanges: t.configChanges.Load(),
+	}
+	if a, ok := s.backend.(Active); ok {
+		out.Activity.Known = true
+		out.Activity.Turns, out.Activity.Reads, out.Activity.Writes = a.Activity()
 	}
 	for i := range out.Errors {
 		out.Errors[i] = t.errors[i].Load()

@@ -44,6 +44,16 @@ func counter(name, help string, read func(server.Statistics) uint64) Metric {
 		read: func(s server.Statistics, out emit) { out("", float64(read(s))) }}
 }
 
+// activity is a counter that only engines with loops of their own have.
+func activity(name, help string, read func(server.Activity) uint64) Metric {
+	return Metric{Name: name, Help: help + " Only with engines written here.", kind: prometheus.CounterValue,
+		read: func(s server.Statistics, out emit) {
+			if s.Activity.Known {
+				out("", float64(read(s.Activity)))
+			}
+		}}
+}
+
 func gauge(name, help string, read func(server.Statistics) int64) Metric {
 	return Metric{Name: name, Help: help, kind: prometheus.GaugeValue,
 		read: func(s server.Statistics, out emit) { out("", float64(read(s))) }}
@@ -76,6 +86,9 @@ func trafficMetrics() []Metric {
 		counter("echosrv_outbox_packets_total", "Replies that went through an outbox: a socket did not take them at once, or mode async held them.", func(s server.Statistics) uint64 { return s.Kept }),
 		counter("echosrv_read_pauses_total", "Times that a connection was not read for a while because its outbox was full.", func(s server.Statistics) uint64 { return s.Pauses }),
 		counter("echosrv_rate_pauses_total", "Times that a connection was not read for a while because a rate was exceeded.", func(s server.Statistics) uint64 { return s.Throttled }),
+		activity("echosrv_engine_turns_total", "Turns of the event loops.", func(a server.Activity) uint64 { return a.Turns }),
+		activity("echosrv_engine_reads_total", "Reads from sockets.", func(a server.Activity) uint64 { return a.Reads }),
+		activity("echosrv_engine_writes_total", "Writes to sockets.", func(a server.Activity) uint64 { return a.Writes }),
 		counter("echosrv_flushes_total", "Batches sent in mode async.", func(s server.Statistics) uint64 { return s.Flushes }),
 	}
 }
