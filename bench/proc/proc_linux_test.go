@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -74,6 +75,27 @@ func TestGroupHoldsDescendants(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	t.Errorf("the group of a shell and two children is %v", got)
+}
+
+// A process that has ended and that nobody has waited for has no clocks left to read.
+func TestGroupLeavesOutTheDead(t *testing.T) {
+	pid := child(t, "sleep 0 & exec sleep 60")
+	deadline := time.Now().Add(20 * time.Second)
+	var got []int
+	for time.Now().Before(deadline) {
+		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err = Group(pid); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) == 1 && string(comm) == "sleep\n" {
+			return // the other was started before this one became a sleep, so it has ended
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("a group of one that lives and one that is dead is %v", got)
 }
 
 func TestNoSuchProcess(t *testing.T) {

@@ -45,14 +45,8 @@ func (h *Histogram) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(text))
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. The decoder panics on some damaged input, which here is an
-// error like any other.
-func (h *Histogram) UnmarshalJSON(b []byte) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("a histogram can't be decoded: %v", p)
-		}
-	}()
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (h *Histogram) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
 		return fmt.Errorf("a histogram is not a string: %w", err)
