@@ -7,7 +7,8 @@
 //
 //	script.go    the random payloads, laid out once as the bytes to send and the bytes to expect
 //	flow.go      one connection without its socket: what to send next, what must come back
-//	loop.go      one thread's turn: sockets that are ready, packets that are due
+//	loop.go      one thread's turn: what time asks for, then the sockets that are ready
+//	conn.go      one connection's turn: read, check, send again; and the ways it ends
 //	poller*.go   the sockets: epoll on Linux, goroutines elsewhere
 //	run.go       the phases of a run, and the window that is measured
 //

@@ -102,8 +102,10 @@ func (l *loop) established(c *conn) {
 }
 
 func (l *loop) dialFailed(c *conn, err error) {
-	cause := Unreachable
+	cause, hint := Unreachable, ""
 	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = "; every local port towards it is taken, or was a minute ago"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		cause = Refused
 	case errors.Is(err, syscall.ETIMEDOUT):
@@ -111,7 +113,7 @@ func (l *loop) dialFailed(c *conn, err error) {
 	case errors.Is(err, syscall.ECONNRESET):
 		cause = Reset
 	}
-	l.meter.failf(cause, 1, "connection %d: connecting to %s failed: %v", c.flow.name, l.run.config.Address, err)
+	l.meter.failf(cause, 1, "connection %d: connecting to %s failed: %v%s", c.flow.name, l.run.config.Address, err, hint)
 	l.undial(c)
 }
 

@@ -2,12 +2,18 @@ package load
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 )
 
-// sustainedShare is how much of what is due in the window must be answered in it.
-const sustainedShare = 0.99
+const (
+	// sustainedShare is how much of what is due in the window must be answered in it.
+	sustainedShare = 0.99
+	// sustainedSlack is how long what is due may be late on top of it: a server that was asked to nothing
+	// before the window owes its first echoes when it opens, and its last when it closes.
+	sustainedSlack = 10 * time.Millisecond
+)
 
 // gather adds up what the loops measured, once all have ended.
 func (r *run) gather(w *watch) *Result {
@@ -19,13 +25,13 @@ func (r *run) gather(w *watch) *Result {
 	if r.opened.Load() == 0 {
 		result.Window = 0
 	}
-	var answeredDue int64
+	var answered int64
 	failures := make(map[Cause]*Failure)
 	for _, l := range r.loops {
 		m := l.meter
 		result.add(m)
 		result.LoopCPU = append(result.LoopCPU, l.cpu[1]-l.cpu[0])
-		answeredDue += m.answeredDue
+		answered += m.answered
 		for cause, f := range m.failures {
 			sum := failures[cause]
 			if sum == nil {
@@ -45,11 +51,19 @@ func (r *run) gather(w *watch) *Result {
 	if r.config.Rate == 0 {
 		result.Response.Merge(result.Service)
 	}
+	if result.Partial && result.GoneAway > 0 {
+		result.Ended += fmt.Sprintf("; the server sent a GOAWAY to %d", result.GoneAway)
+	}
 	result.Active.Asked, result.Idle.Asked, result.Slow.Asked = r.config.Connections, r.config.Idle, r.config.Slow
-	result.Sustained = float64(answeredDue) >= sustainedShare*float64(result.Due) &&
-		float64(result.Churned.Established) >= sustainedShare*float64(result.Churned.Asked) &&
+	result.Sustained = keptUp(float64(answered), float64(result.Due), r.config.Rate) &&
+		keptUp(float64(result.Churned.Established), float64(result.Churned.Asked), r.config.Churn) &&
 		(r.config.Rate == 0 || result.Unanswered == 0)
 	return result
+}
+
+// keptUp compares what was done with what was due, at a rate per second.
+func keptUp(done, due, rate float64) bool {
+	return done >= sustainedShare*due-rate*sustainedSlack.Seconds()-1
 }
 
 func (r *Result) add(m *meter) {

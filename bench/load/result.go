@@ -104,8 +104,8 @@ type Result struct {
 	Backlog    int64
 	Unanswered int64
 	// Sustained is true in the closed loop. In the open loop (and for churn) it says that the server kept
-	// up: at least 99 % of what was due in the window was answered in it, and nothing stayed unanswered.
-	// Where it is false, the percentiles describe how long the run was and not the server.
+	// up: in the window as much was answered as was due, but for 1 % and what 10 ms bring, and nothing
+	// stayed unanswered. Where it is false, the percentiles describe how long the run was and not the server.
 	Sustained bool
 
 	Partial bool   // the run ended before its time

@@ -377,6 +377,19 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+func TestInterruptedBeforeTheWindow(t *testing.T) {
+	s := startServer(t, honest)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r, err := Run(ctx, Config{Address: s.address(), Connections: 2, Duration: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Partial || r.Window != 0 || r.Packets != 0 || r.PacketsPerSecond() != 0 {
+		t.Errorf("partial %v, window %v, packets %d", r.Partial, r.Window, r.Packets)
+	}
+}
+
 func TestProgressAndSamples(t *testing.T) {
 	s := startServer(t, honest)
 	var phases []string

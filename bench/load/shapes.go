@@ -41,7 +41,7 @@ func (l *loop) dispatch() (wake int64) {
 
 // hasRoom puts a connection in the list of those that may get a packet.
 func (l *loop) hasRoom(c *conn) {
-	if !c.waiting && c.flow.room() > 0 {
+	if l.open.due != nil && !c.waiting && c.flow.room() > 0 {
 		c.waiting = true
 		l.open.room.push(c)
 		if l.open.backlog > 0 {
