@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"echosrv/protocol"
 )
 
 const (
@@ -53,7 +55,9 @@ func newPoller(address *net.TCPAddr) (poller, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("failed to create an eventfd: %w", err)
 	}
-	p := &epoll{fd: fd, alarm: alarm, buffer: make([]byte, readSize)}
+	// What is read begins with a header as a rule: the payload behind it shall lie on a cache line.
+	buffer := make([]byte, cacheLine+readSize)[cacheLine-protocol.HeaderSize:]
+	p := &epoll{fd: fd, alarm: alarm, buffer: buffer}
 	p.address, p.family = sockaddr(address)
 	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, alarm, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: alarmHandle}); err != nil {
 		unix.Close(fd)

@@ -26,7 +26,7 @@ type script struct {
 
 	joined   []byte // nil: apart
 	headers  []byte
-	payloads []byte // that of packet i begins at i*payloadShift
+	payloads []byte // that of packet i begins at i*cacheLine
 }
 
 const (
@@ -37,8 +37,8 @@ const (
 	mostJoined = 64 << 20
 	// largePayload is the mean size from which on payloads are kept apart, in bytes.
 	largePayload = 16 << 10
-	// payloadShift is a cache line, in bytes.
-	payloadShift = 64
+	// cacheLine is in bytes. Comparing large payloads is cheapest where they begin on one.
+	cacheLine = 64
 	// leastPackets keeps neighbouring packets of any connection different, even with one in flight.
 	leastPackets = 16
 	// mostPackets is where a script stops growing for the sake of variety.
@@ -76,7 +76,7 @@ func (s *script) join(sizes []int, random *rand.Rand) {
 }
 
 func (s *script) keepApart(sizes []int, random *rand.Rand) {
-	s.payloads = make([]byte, (len(sizes)-1)*payloadShift+slices.Max(sizes))
+	s.payloads = make([]byte, (len(sizes)-1)*cacheLine+slices.Max(sizes))
 	fill(s.payloads, random)
 	s.headers = make([]byte, len(sizes)*protocol.HeaderSize)
 	for i, n := range sizes {
@@ -160,7 +160,7 @@ func (s *script) part(i, at, n int) []byte {
 	if at < protocol.HeaderSize {
 		return s.headers[i*protocol.HeaderSize:][at:min(at+n, protocol.HeaderSize)]
 	}
-	at += i*payloadShift - protocol.HeaderSize
+	at += i*cacheLine - protocol.HeaderSize
 	return s.payloads[at : at+n]
 }
 
