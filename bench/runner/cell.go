@@ -63,7 +63,7 @@ func Name(c result.Cell) string {
 	if c.Slow > 0 {
 		name += fmt.Sprintf(" slow %d", c.Slow)
 	}
-	if c.ServerThreads > 1 {
+	if c.ServerThreads > 1 { // one is what is meant without saying
 		name += fmt.Sprintf(" threads %d", c.ServerThreads)
 	}
 	if c.Work > 0 {

@@ -48,10 +48,10 @@ func place(cores []core, serverThreads, clientThreads int) Placement {
 	p.Server = take(serverThreads, 1)
 	p.Client = take(clientThreads, 0)
 	if len(p.Server) < serverThreads {
-		p.Notes = append(p.Notes, fmt.Sprintf("The server has %d CPUs for %d threads, because the client needs one.", len(p.Server), serverThreads))
+		p.Notes = append(p.Notes, fmt.Sprintf("%d of the server's %d threads have a CPU of their own, because the client needs one too; --server-cpus and --client-cpus let them share.", len(p.Server), serverThreads))
 	}
 	if len(p.Client) < clientThreads {
-		p.Notes = append(p.Notes, fmt.Sprintf("The client has %d CPUs for %d threads.", len(p.Client), clientThreads))
+		p.Notes = append(p.Notes, fmt.Sprintf("%d of the client's %d threads have a CPU of their own.", len(p.Client), clientThreads))
 	}
 	return p
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"echosrv/backends"
-	"echosrv/backends/server"
 	"echosrv/bench/load"
 	"echosrv/bench/result"
 	"echosrv/bench/runner"
@@ -78,6 +77,7 @@ func sweep(c *cli.Context) (runner.Plan, error) {
 	return plan, err
 }
 
+// combinations are the settings: every value of each axis with every value of the others.
 func combinations(c *cli.Context, serverThreads []int, clientThreads int) ([]result.Cell, error) {
 	if c.Bool("stress") {
 		for flag, value := range map[string]string{"connections": stressConnections, "size": "1024", "depth": "1"} {
@@ -94,25 +94,14 @@ func combinations(c *cli.Context, serverThreads []int, clientThreads int) ([]res
 			return nil, err
 		}
 	}
-	if _, err := server.FindSetting("work"); err != nil && slices.Max(works) > 0 {
-		return nil, usagef("--work: the servers of this build can't spend time on packets, so only 0s is allowed")
-	}
-	var cells []result.Cell
-	for _, threads := range serverThreads {
-		for _, work := range works {
-			for _, depth := range depths {
-				for _, size := range sizeList(c.String("size")) {
-					for _, n := range connections {
-						cells = append(cells, result.Cell{
-							Connections: n, Depth: depth, Sizes: size, ServerThreads: threads, Work: work,
-							Duration: c.Duration("duration"), Warmup: c.Duration("warmup"),
-							ClientThreads: clientThreads, Seed: c.Uint64("seed"),
-						})
-					}
-				}
-			}
-		}
-	}
+	cells := []result.Cell{{
+		Duration: c.Duration("duration"), Warmup: c.Duration("warmup"), ClientThreads: clientThreads, Seed: c.Uint64("seed"),
+	}}
+	cells = along(cells, serverThreads, func(c *result.Cell, n int) { c.ServerThreads = n })
+	cells = along(cells, works, func(c *result.Cell, d time.Duration) { c.Work = d })
+	cells = along(cells, depths, func(c *result.Cell, n int) { c.Depth = n })
+	cells = along(cells, sizeList(c.String("size")), func(c *result.Cell, s string) { c.Sizes = s })
+	cells = along(cells, connections, func(c *result.Cell, n int) { c.Connections = n })
 	if len(cells) > maxCells {
 		return nil, usagef("%d settings are too many; up to %d are allowed", len(cells), maxCells)
 	}
@@ -123,6 +112,17 @@ func combinations(c *cli.Context, serverThreads []int, clientThreads int) ([]res
 		cells[i].Name = runner.Name(cells[i])
 	}
 	return cells, nil
+}
+
+// along repeats every cell with each value of an axis.
+func along[T any](cells []result.Cell, values []T, set func(*result.Cell, T)) (product []result.Cell) {
+	for _, cell := range cells {
+		for _, v := range values {
+			set(&cell, v)
+			product = append(product, cell)
+		}
+	}
+	return product
 }
 
 // sizeList splits sizes at semicolons, and at commas where no part has a weight.

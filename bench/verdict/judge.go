@@ -1,0 +1,71 @@
+package verdict
+
+import (
+	"fmt"
+
+	"echosrv/bench/result"
+	"echosrv/bench/stats"
+)
+
+// From these shares on a limit is reached.
+const (
+	clientLimit = 0.95 // of its busiest thread
+	stolenLimit = 0.02 // of the measured CPUs' time
+	otherLimit  = 0.05 // of the measured CPUs' time
+	littleLimit = 0.1  // distance from 1 of Row.InFlight
+)
+
+// judge gives the verdict for a contestant's runs in a cell.
+func judge(runs []*result.Run, row Row) (Verdict, string) {
+	made, wrong, why := 0, 0, ""
+	var backlog []float64
+	var stolen, other []float64
+	for _, r := range runs {
+		if r == nil {
+			continue
+		}
+		made++
+		switch {
+		case !valid(r):
+			wrong++
+			why = reason(r)
+		case r.NotSustained:
+			backlog = append(backlog, float64(r.Backlog))
+		}
+		if r.Host.Known {
+			stolen, other = append(stolen, r.Host.Stolen), append(other, r.Host.Other)
+		}
+	}
+	switch {
+	case made == 0:
+		return Invalid, "it was not measured"
+	case wrong > 0:
+		return Invalid, fmt.Sprintf("%d of %d rounds: %s", wrong, made, why)
+	case len(backlog)*2 > made:
+		why = fmt.Sprintf("%d of %d rounds; %.0f due packets were not sent when the window closed", len(backlog), made, stats.Of(backlog).Median)
+		if row.ClientBusy.Median >= clientLimit {
+			why += fmt.Sprintf("; the client was busy %.0f %% of the time, so it may be the client that didn't keep up", row.ClientBusy.Median*100)
+		}
+		return NotSustained, why
+	}
+	if s := stats.Of(stolen).Median; s > stolenLimit {
+		return HostBound, fmt.Sprintf("the hypervisor took %.0f %% of the CPUs' time", s*100)
+	}
+	if o := stats.Of(other).Median; o > otherLimit {
+		return HostBound, fmt.Sprintf("other processes took %.0f %% of the CPUs' time", o*100)
+	}
+	if row.ClientBusy.Median >= clientLimit {
+		return ClientBound, fmt.Sprintf("the client was busy %.0f %% of the time", row.ClientBusy.Median*100)
+	}
+	return OK, ""
+}
+
+func reason(r *result.Run) string {
+	switch {
+	case r.Failed != "":
+		return r.Failed
+	case r.Invalid != "":
+		return r.Invalid
+	}
+	return fmt.Sprintf("echoes were wrong on %d connections", r.Mismatches)
+}
