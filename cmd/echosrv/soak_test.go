@@ -12,7 +12,7 @@ import (
 // were once it has settled.
 func TestSoak(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, e backends.Engine) {
-		v := startVictim(t, 0, "--backend", e.Name, "--outbox-bytes", "64KiB", "--linger", "10ms", "--log-level", "error")
+		v := startVictim(t, e, 0, "--outbox-bytes", "64KiB", "--linger", "10ms", "--log-level", "error")
 		round := func() {
 			connectAndReset(v)
 			garbage(v)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"echosrv/backends"
 	"echosrv/protocol"
 )
 
@@ -25,6 +26,7 @@ const childEnv = "ECHOSRV_TEST_CHILD"
 // be served all the time.
 type victim struct {
 	t         *testing.T
+	engine    backends.Engine
 	cmd       *exec.Cmd
 	address   string
 	admin     string
@@ -33,15 +35,15 @@ type victim struct {
 	leave     chan struct{}
 }
 
-// startVictim runs echosrv with these flags. descriptors limits its file descriptors; 0 leaves them.
-func startVictim(t *testing.T, descriptors int, flags ...string) *victim {
+// startVictim runs echosrv with an engine and these flags. descriptors limits its file descriptors; 0 leaves them.
+func startVictim(t *testing.T, e backends.Engine, descriptors int, flags ...string) *victim {
 	t.Helper()
-	v := &victim{t: t, log: t.TempDir() + "/log", bystander: make(chan error, 1), leave: make(chan struct{})}
+	v := &victim{t: t, engine: e, log: t.TempDir() + "/log", bystander: make(chan error, 1), leave: make(chan struct{})}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags = append([]string{"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, flags...)
+	flags = append([]string{"--backend", e.Name, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, flags...)
 	v.cmd = exec.Command(self, flags...)
 	if descriptors > 0 {
 		shell := fmt.Sprintf("ulimit -n %d && exec \"$0\" \"$@\"", descriptors)
