@@ -19,7 +19,6 @@ const (
 func judge(runs []*result.Run, row Row) (Verdict, string) {
 	made, wrong, why := 0, 0, ""
 	var backlog []float64
-	var stolen, other []float64
 	for _, r := range runs {
 		if r == nil {
 			continue
@@ -32,21 +31,37 @@ func judge(runs []*result.Run, row Row) (Verdict, string) {
 		case r.NotSustained:
 			backlog = append(backlog, float64(r.Backlog))
 		}
-		if r.Host.Known {
-			stolen, other = append(stolen, r.Host.Stolen), append(other, r.Host.Other)
-		}
 	}
+	limit, because := otherLimits(runs, row)
 	switch {
 	case made == 0:
 		return Invalid, "it was not measured"
 	case wrong > 0:
 		return Invalid, fmt.Sprintf("%d of %d rounds: %s", wrong, made, why)
+	case len(backlog)*2 > made && limit == OK:
+		return NotSustained, unsustained(backlog, made)
 	case len(backlog)*2 > made:
-		why = fmt.Sprintf("%d of %d rounds; %.0f due packets were not sent when the window closed", len(backlog), made, stats.Of(backlog).Median)
-		if row.ClientBusy.Median >= clientLimit {
-			why += fmt.Sprintf("; the client was busy %.0f %% of the time, so it may be the client that didn't keep up", row.ClientBusy.Median*100)
+		return NotSustained, unsustained(backlog, made) + "; it may not be the server that didn't keep up: " + because
+	}
+	return limit, because
+}
+
+// unsustained describes rounds that didn't keep up with their rate.
+func unsustained(backlog []float64, made int) string {
+	text := fmt.Sprintf("in %d of %d rounds less than 99 %% of what was due was answered in the window", len(backlog), made)
+	if waiting := stats.Of(backlog).Median; waiting > 0 {
+		text += fmt.Sprintf(", and %.0f packets had not even been sent", waiting)
+	}
+	return text
+}
+
+// otherLimits says what else than the server limited a contestant's runs; OK if nothing did.
+func otherLimits(runs []*result.Run, row Row) (Verdict, string) {
+	var stolen, other []float64
+	for _, r := range runs {
+		if r != nil && r.Host.Known {
+			stolen, other = append(stolen, r.Host.Stolen), append(other, r.Host.Other)
 		}
-		return NotSustained, why
 	}
 	if s := stats.Of(stolen).Median; s > stolenLimit {
 		return HostBound, fmt.Sprintf("the hypervisor took %.0f %% of the CPUs' time", s*100)
