@@ -174,7 +174,7 @@ const (
 	opFilesUpdate = 20
 	opSend        = 26
 	opRecv        = 27
-	opSendZC      = 47
+	opSendmsgZC   = 48 // 6.1
 )
 
 // opSupported is set in a probe's answer for an opcode that the kernel knows.
@@ -200,6 +200,7 @@ const (
 	cqeBuffer       = 1 << 0 // the upper 16 bits are the number of a provided buffer
 	cqeMore         = 1 << 1 // the request goes on and will complete again
 	cqeSockNonEmpty = 1 << 2 // the socket has more
+	cqeNotification = 1 << 3 // a zero-copy send needs its memory no more
 	cqeBufferMore   = 1 << 4 // more of that buffer is still to be filled
 	cqeBufferShift  = 16
 )

@@ -3,13 +3,10 @@ package iouring
 import (
 	"errors"
 	"net"
-	"os"
 	"sync"
 
 	"echosrv/backends"
 	"echosrv/backends/internal/sock"
-
-	"golang.org/x/sys/unix"
 )
 
 // backend is a running engine: its loops, and the little that goroutines other than theirs may do.
@@ -30,7 +27,7 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 		return nil, err
 	}
 	b := &backend{config: config}
-	listeners, err := listen(config.Address, max(config.Threads, 1))
+	listeners, err := sock.ListenShared(config.Address, max(config.Threads, 1))
 	if err != nil {
 		return nil, err
 	}
@@ -45,33 +42,6 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 		return nil, err
 	}
 	return b, nil
-}
-
-// listen makes n sockets that listen on one address and share its newcomers (SO_REUSEPORT). The first
-// claims the address for itself and only then lets others in: if all asked to share, an address that
-// another process of this user shares too would not be found to be in use.
-func listen(address string, n int) ([]*sock.Listener, error) {
-	first, err := sock.Listen(address, sock.Exclusive)
-	if err != nil {
-		return nil, err
-	}
-	all := []*sock.Listener{first}
-	if n > 1 {
-		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(first.FD, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
-	}
-	for len(all) < n && err == nil {
-		var l *sock.Listener
-		if l, err = sock.Listen(first.Addr.String(), sock.Shared); err == nil {
-			all = append(all, l)
-		}
-	}
-	if err != nil {
-		for _, l := range all {
-			l.Close()
-		}
-		return nil, err
-	}
-	return all, nil
 }
 
 func (b *backend) free() {

@@ -12,7 +12,7 @@ func TestConformance(t *testing.T) {
 	if err := available(); err != nil {
 		t.Skip(err)
 	}
-	for _, options := range []string{"", "threads=1,fill=single", "threads=1,buffers=64KiB"} {
+	for _, options := range []string{"", "threads=1,fill=single", "threads=1,buffers=64KiB,zerocopy=1"} {
 		name := options
 		if name == "" {
 			name = "default"

@@ -20,6 +20,7 @@ type conn struct {
 	slot       uint32
 	generation uint32
 	state      state
+	pins       uint16 // zero-copy sends that the kernel is not done with
 }
 
 // state is a set of what holds for a connection.
@@ -32,6 +33,8 @@ const (
 	sending                      // a send was prepared and its outcome is not yet known
 	ended                        // our output was shut down
 	registered                   // the socket is in the ring's table of files, at slot
+	copying                      // zero copy was refused
+	postponed                    // closing, but for its pins
 	told                         // asked to finish, as the loop is draining
 	closing                      // to be closed when nothing is under way any more
 )
@@ -96,11 +99,11 @@ func (t *table) remove(c *conn) {
 	t.open--
 }
 
-// all calls f for every connection that is open and not closing.
+// all calls f for every connection.
 func (t *table) all(f func(*conn)) {
 	for _, b := range t.blocks {
 		for i := range b {
-			if b[i].session != nil {
+			if b[i].session != nil || b[i].is(closing) {
 				f(&b[i])
 			}
 		}
@@ -181,13 +184,23 @@ func (l *loop) drop(c *conn, reason error) {
 
 // release closes the socket of a connection that is closing, unless something is still under way.
 func (l *loop) release(c *conn) {
-	if c.is(closing) && !c.is(receiving|polling|sending) {
-		if c.is(registered) {
-			l.ring.sqe().register(c.slot, &noFile)
-		}
-		unix.Close(int(c.fd))
-		l.conns.remove(c)
+	if !c.is(closing) || c.is(receiving|polling|sending) {
+		return
 	}
+	if c.pins > 0 {
+		l.postpone(c)
+		return
+	}
+	l.close(c, func(fd int) { unix.Close(fd) })
+}
+
+// close closes a socket, in the way given, and frees its slot.
+func (l *loop) close(c *conn, way func(fd int)) {
+	if c.is(registered) {
+		l.ring.sqe().register(c.slot, &noFile)
+	}
+	way(int(c.fd))
+	l.conns.remove(c)
 }
 
 // noFile takes a file out of the table of registered ones.

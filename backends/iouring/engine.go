@@ -63,7 +63,10 @@
 //	what is Pending     the session's; the kernel reads it only during step 1
 //	scratch for SENDMSG the loop's; likewise
 //
-// So the kernel reads Go's memory only while it is called, with what it reads held by the loop's list of
+// With the option zerocopy what a session holds pending is then sent from where it is, and its
+// buffers are pinned until the kernel says that it is done with them (zerocopy_linux.go).
+//
+// Apart from that the kernel reads Go's memory only while it is called, with what it reads held by the loop's list of
 // sends, and the collector needs no deceiving.
 package iouring
 
@@ -73,6 +76,7 @@ import "echosrv/backends"
 const (
 	optBuffers = "buffers"
 	optFill    = "fill"
+	optZero    = "zerocopy"
 
 	fillAuto   = "auto"
 	fillPacked = "packed"
@@ -97,6 +101,7 @@ func Engine() backends.Engine {
 		Options: []backends.Option{
 			{Key: optBuffers, Default: "1MiB", Help: "bytes that each thread has for receives, and the most that can be under way when a session pauses", Check: backends.Bytes(minBuffers, maxBuffers)},
 			{Key: optFill, Default: fillAuto, Help: "packed: receives share a buffer (Linux 6.12); single: each takes one of 8KiB; auto: packed if possible", Check: backends.Choice(fillAuto, fillPacked, fillSingle)},
+			{Key: optZero, Default: "0", Help: "send without copying what a session holds if it is at least this many bytes, 0: never; worth it on network cards, not on loopback", Check: backends.Bytes(0, 256<<20)},
 		},
 		Threads:   func() int { return 1 },
 		Available: available,

@@ -1,6 +1,7 @@
 package iouring
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"net"
@@ -107,6 +108,43 @@ func TestNoAllocationPerPacket(t *testing.T) {
 		// What the runtime itself and other goroutines allocate meanwhile is far below this.
 		if got := rounds(n); got > n/20 {
 			t.Errorf("%d packets of %d bytes: %d allocations in %d rounds", c.packets, c.size, got, n)
+		}
+	}
+}
+
+// What a session holds is sent without a copy, unchanged, and nothing stays pinned.
+func TestZeroCopy(t *testing.T) {
+	var b backends.Backend
+	t.Run("traffic", func(t *testing.T) {
+		b = serve(t, backends.Options{optZero: "4KiB"})
+		fd := dial(t, b.Addr())
+		payload := make([]byte, 100_000)
+		for i := range payload {
+			payload[i] = byte(i * 7 / 5)
+		}
+		sent := protocol.Append(nil, protocol.DataSend, payload)
+		want := protocol.Append(nil, protocol.DataEcho, payload)
+		for range 50 {
+			got := make([]byte, len(sent))
+			if n, err := unix.Write(fd, sent[:10]); n != 10 {
+				t.Fatalf("wrote %d of 10 bytes: %v", n, err)
+			}
+			exchange(t, fd, sent[10:], got)
+			for n := len(sent) - 10; n < len(want); {
+				k, err := unix.Read(fd, got[n:])
+				if k <= 0 {
+					t.Fatalf("read %d, %v", k, err)
+				}
+				n += k
+			}
+			if !bytes.Equal(got, want) {
+				t.Fatal("the echo has other bytes")
+			}
+		}
+	})
+	for _, l := range b.(*backend).loops {
+		if len(l.zero.pins) == 0 || l.zero.open != 0 {
+			t.Errorf("%d places for pins were made, %d are in use; want some and none", len(l.zero.pins), l.zero.open)
 		}
 	}
 }

@@ -51,8 +51,8 @@ func tryRing() error {
 	return err
 }
 
-// probe says whether the kernel lacks an operation that the engine needs. That it knows SEND_ZC, which
-// came with Linux 6.0, stands for multishot receive, which can't be asked for.
+// probe says whether the kernel lacks an operation that the engine needs. That it knows SENDMSG_ZC, which
+// came with Linux 6.1, stands for multishot receive as well, which came before and can't be asked for.
 func (r *ring) probe() error {
 	var p probe
 	if _, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerProbe, uintptr(unsafe.Pointer(&p)), probeOps, 0, 0); errno != 0 {
@@ -61,7 +61,7 @@ func (r *ring) probe() error {
 	for _, op := range []struct {
 		code int
 		name string
-	}{{opPollAdd, "POLL_ADD"}, {opSendmsg, "SENDMSG"}, {opAccept, "ACCEPT"}, {opAsyncCancel, "ASYNC_CANCEL"}, {opSend, "SEND"}, {opRecv, "RECV"}, {opSendZC, "SEND_ZC"}} {
+	}{{opPollAdd, "POLL_ADD"}, {opSendmsg, "SENDMSG"}, {opAccept, "ACCEPT"}, {opAsyncCancel, "ASYNC_CANCEL"}, {opSend, "SEND"}, {opRecv, "RECV"}, {opSendmsgZC, "SENDMSG_ZC"}} {
 		if p.ops[op.code].flags&opSupported == 0 {
 			return fmt.Errorf("this kernel's io_uring has no %s; Linux 6.1 or later is needed", op.name)
 		}

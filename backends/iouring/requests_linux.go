@@ -15,7 +15,8 @@ import (
 //	bits 56-63  the kind of request
 //	bits 32-55  the generation of the slot: how often it was used, so that a late completion is not taken
 //	            for one of the connection that has the slot now
-//	bits  0-31  the slot; for sendKind the place in the list of sends of this turn
+//	bits  0-31  the slot; for sendKind the place in the list of sends of this turn, for zeroKind that in
+//	            the list of pins
 type key uint64
 
 type kind uint8
@@ -24,6 +25,7 @@ const (
 	recvKind kind = iota + 1
 	sendKind
 	pollKind
+	zeroKind
 	cancelKind
 	acceptKind
 	wakeKind
@@ -63,6 +65,13 @@ func (s *sqe) sendVector(t target, v *sock.Vector, k key) {
 	s.fd, s.userData = t.fd, uint64(k)
 	s.addr, s.len = uint64(uintptr(unsafe.Pointer(v.Message()))), 1
 	s.opFlags = sendFlags
+}
+
+// sendZeroCopy is sendVector without a copy: the kernel sends from the memory itself. It completes as a send
+// would, with cqeMore, and again when it needs the memory no more.
+func (s *sqe) sendZeroCopy(t target, v *sock.Vector, k key) {
+	s.sendVector(t, v, k)
+	s.opcode, s.flags = opSendmsgZC, t.flags
 }
 
 // receive goes on receiving into provided buffers until it completes without cqeMore. It looks for bytes

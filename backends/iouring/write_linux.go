@@ -17,6 +17,7 @@ type send struct {
 	taken  int32        // bytes, or minus an errno; all of them unless a completion says otherwise
 	total  int32
 	piece  piece // that reply lies in
+	zero   bool  // without a copy
 }
 
 const (
@@ -47,7 +48,12 @@ func (l *loop) write(c *conn, reply []byte, p piece) {
 			total += len(reply)
 		}
 		s.vector, s.total = v, int32(min(total, maxSend))
-		request.sendVector(c.target(), v, k)
+		if len(reply) == 0 && l.mayPin(c, total) {
+			s.zero = true
+			request.sendZeroCopy(c.target(), v, l.pin(c, total))
+		} else {
+			request.sendVector(c.target(), v, k)
+		}
 	}
 	s.taken = s.total
 	l.sends = append(l.sends, s)
@@ -70,8 +76,11 @@ func (l *loop) outcomes(now time.Duration, batch []cqe) {
 		return
 	}
 	for _, e := range batch {
-		if k := key(e.userData); k.kind() == sendKind {
+		switch k := key(e.userData); {
+		case k.kind() == sendKind:
 			l.sends[k.slot()].taken = e.res
+		case k.kind() == zeroKind && e.flags&cqeNotification == 0:
+			l.sends[l.zero.pins[k.slot()].send].taken = e.res
 		}
 	}
 	sends := l.sends
@@ -96,6 +105,11 @@ func (l *loop) sent(now time.Duration, s *send) {
 	if s.vector != nil {
 		s.vector.Release()
 		l.vectors = append(l.vectors, s.vector)
+	}
+	if s.zero && refused(errno) {
+		c.state |= copying
+		l.settle(now, c)
+		return
 	}
 	switch errno {
 	case 0, unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
