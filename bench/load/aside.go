@@ -13,7 +13,8 @@ const (
 	mostPongs = 64 << 10
 	// mostEvidence bounds what is kept of wrong echoes for their explanation, in bytes.
 	mostEvidence = 1 << 20
-	// evidenceAfter is how much more than everything owed is enough evidence, in bytes.
+	// evidenceAfter is how much more than everything owed is enough evidence, and how much of a packet may
+	// have been right to be kept with it, in bytes.
 	evidenceAfter = 64 << 10
 )
 
@@ -25,6 +26,7 @@ type aside struct {
 	out      []byte // PONGs
 	outAfter int    // bytes of the packet that has been begun, to be written before out
 	evidence []byte // from the first packet that is wrong on; nil: all is well
+	from     int    // the byte of that packet at which the evidence begins, where so much was right
 	accused  bool   // the loop knows of the evidence
 }
 
@@ -72,17 +74,19 @@ func (f *flow) takeEchoes(now int64, b []byte, m *meter) []byte {
 	if f.aside == nil {
 		f.aside = &aside{}
 	}
-	// The part of the packet that looked like the expected echo belongs to whatever this is.
-	head := f.script.expected(f.inPacket)[:begun]
 	f.inOff -= begun
 	f.owed += begun
-	if !f.script.framed() || begun > kindOffset {
-		f.aside.evidence = append(append(make([]byte, 0, len(head)+len(b)), head...), b...)
-		f.stopped = true
-		return nil
+	if f.script.framed() && begun <= kindOffset {
+		// The bytes that looked like the expected echo belong to whatever this is.
+		f.aside.in = append(f.script.head(f.inPacket, begun), b[0])
+		return b[1:]
 	}
-	f.aside.in = append(append(f.aside.in, head...), b[0])
-	return b[1:]
+	f.stopped = true
+	if begun > evidenceAfter {
+		f.aside.from, begun = begun, 0
+	}
+	f.aside.evidence = append(f.script.head(f.inPacket, begun), b...)
+	return nil
 }
 
 // matching is how many bytes at the start of b are as expected.

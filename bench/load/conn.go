@@ -34,6 +34,9 @@ const (
 	eofPatience = 250 * time.Millisecond
 	// evidencePatience is how long bytes are collected that may explain a wrong echo.
 	evidencePatience = 200 * time.Millisecond
+	// mostSuspects is on how many connections of a loop evidence is collected at once. Where a server is
+	// wrong on thousands, the others are judged by what there is.
+	mostSuspects = 16
 	// stampAgain is how many bytes of a burst take so long to check that the next packets get a stamp of
 	// their own instead of the burst's.
 	stampAgain = 16 << 10
@@ -153,12 +156,16 @@ func (l *loop) receiveOnly(c *conn) (finished bool) {
 // exception deals with what is not the plain course of things: wrong echoes, a GOAWAY, a run at its end.
 func (l *loop) exception(c *conn) {
 	switch {
-	case c.flow.suspect() && c.flow.evidenceFull():
-		l.convict(c)
+	case c.flow.suspect() && c.flow.aside.accused:
+		if c.flow.evidenceFull() {
+			l.convict(c)
+		}
 	case c.flow.suspect():
-		if !c.flow.aside.accused {
-			c.flow.aside.accused = true
-			l.watch(c, evidencePatience)
+		c.flow.aside.accused = true
+		l.suspects++
+		l.watch(c, evidencePatience)
+		if l.suspects > mostSuspects || c.flow.evidenceFull() {
+			l.convict(c)
 		}
 	case c.flow.stopped:
 		l.endIfDone(c)
@@ -235,6 +242,9 @@ func (l *loop) drop(c *conn) {
 	}
 	if c.role == churned {
 		l.churn.current--
+	}
+	if c.flow.suspect() && c.flow.aside.accused {
+		l.suspects--
 	}
 	l.poller.close(c.handle)
 	c.state = gone

@@ -12,7 +12,7 @@ const enoughToTell = protocol.HeaderSize + 8
 
 // verdict explains the evidence of a flow: what is wrong with the first echo that is.
 func (f *flow) verdict() (Cause, string) {
-	d := diagnosis{script: f.script, packet: f.inPacket, number: f.answered + 1, inFlight: f.inFlight, got: f.aside.evidence}
+	d := diagnosis{script: f.script, packet: f.inPacket, number: f.answered + 1, inFlight: f.inFlight, from: f.aside.from, got: f.aside.evidence}
 	cause, sentence := d.explain()
 	return cause, fmt.Sprintf("connection %d: %s", f.name, sentence)
 }
@@ -23,10 +23,14 @@ type diagnosis struct {
 	packet   int   // of the script: the echo that was due
 	number   int64 // of that echo on its connection, from 1, for sentences
 	inFlight int   // packets sent and not echoed, this one included
+	from     int   // bytes of it that were right, if got begins behind them
 	got      []byte
 }
 
 func (d diagnosis) explain() (Cause, string) {
+	if d.from > 0 {
+		return d.damaged()
+	}
 	if q, found := d.otherPacket(); found {
 		return d.misplaced(q)
 	}
@@ -41,12 +45,18 @@ func (d diagnosis) explain() (Cause, string) {
 	if h.Length != due.Length {
 		return WrongLength, fmt.Sprintf("echo %d has %d bytes of payload, %d were sent", d.number, h.Length, due.Length)
 	}
-	if at := d.nextEcho(); at > 0 && at != len(want) {
-		return WrongLength, fmt.Sprintf("echo %d takes %d bytes with its header, %d were sent", d.number, at, len(want))
+	return d.damaged()
+}
+
+// damaged explains an echo that began right.
+func (d diagnosis) damaged() (Cause, string) {
+	want := d.script.expected(d.packet)
+	if at := d.nextEcho(); at > 0 && d.from+at != len(want) {
+		return WrongLength, fmt.Sprintf("echo %d takes %d bytes with its header, %d were sent", d.number, d.from+at, len(want))
 	}
-	at := firstDifference(d.got, want)
+	at := d.from + firstDifference(d.got, want[d.from:])
 	return Corrupted, fmt.Sprintf("echo %d differs from what was sent at byte %d of %d of its payload",
-		d.number, at-protocol.HeaderSize, due.Length)
+		d.number, at-protocol.HeaderSize, len(want)-protocol.HeaderSize)
 }
 
 // otherPacket looks for what arrived among the packets in flight, and then among those already echoed; q

@@ -29,10 +29,11 @@ type loop struct {
 	open    openLoop
 	readers slowReaders
 
-	alive   int              // established and not gone
-	watched int              // connections with a deadline
-	checkAt int64            // ns: when deadlines are looked at again
-	cpu     [2]time.Duration // of the thread, at the window's edges
+	alive    int              // established and not gone
+	watched  int              // connections with a deadline
+	checkAt  int64            // ns: when deadlines are looked at again
+	suspects int              // connections on which evidence is collected
+	cpu      [2]time.Duration // of the thread, at the window's edges
 
 	ending sync.Mutex // guards ended: a poller that is shut can't be woken
 	ended  bool

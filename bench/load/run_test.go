@@ -252,6 +252,20 @@ func TestLyingServers(t *testing.T) {
 	}
 }
 
+// A server that is wrong on every connection costs no more memory than one that is wrong on a few.
+func TestManyLies(t *testing.T) {
+	eachPoller(t, func(t *testing.T, run func(Config) (*Result, error)) {
+		s := startServer(t, func(n int, p protocol.Packet) []byte {
+			p.Payload[len(p.Payload)-1] ^= 1
+			return honest(n, p)
+		})
+		r := mustRun(t, run, Config{Address: s.address(), Connections: 100, Sizes: Fixed(200_000), Duration: 20 * time.Second})
+		if r.Failed(Corrupted) != 100 || r.Failed() != 100 || !strings.Contains(r.Failures[0].Examples[0], "at byte 199999 of 200000") {
+			t.Errorf("failures %v", r.Failures)
+		}
+	})
+}
+
 func TestSilentServer(t *testing.T) {
 	eachPoller(t, func(t *testing.T, run func(Config) (*Result, error)) {
 		s := startServer(t, func(n int, p protocol.Packet) []byte {

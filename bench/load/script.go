@@ -189,11 +189,18 @@ func (s *script) framed() bool { return s.echo == protocol.DataEcho }
 func (s *script) expected(i int) []byte {
 	n := s.packets()
 	i = (i%n + n) % n
-	var p []byte
-	for n := s.starts[i+1] - s.starts[i]; len(p) < n; {
+	return s.head(i, s.starts[i+1]-s.starts[i])
+}
+
+// head is a copy of the first n bytes of packet i as it must come back.
+func (s *script) head(i, n int) []byte {
+	p := make([]byte, 0, n)
+	for len(p) < n {
 		p = append(p, s.part(i, len(p), n-len(p))...)
 	}
-	protocol.SetKind(p, s.echo)
+	if n > kindOffset {
+		protocol.SetKind(p, s.echo)
+	}
 	return p
 }
 
