@@ -113,6 +113,9 @@ func (l *loop) wait() ([]unix.EpollEvent, error) {
 			return events, err
 		}
 	}
+	if events, err := l.poller.poll(0); len(events) > 0 || err != nil {
+		return events, err
+	}
 	sleep := l.sleep()
 	if sleep < 0 || sleep > nap {
 		if events, err := l.poller.poll(nap); len(events) > 0 || err != nil {
@@ -175,13 +178,12 @@ func (l *loop) ready(c *conn, events uint32) {
 	if events&unix.EPOLLRDHUP != 0 {
 		c.ended = true
 	}
-	switch {
-	case c.session.Reading():
-		l.read(c)
-	case events&failed != 0 && !c.full:
+	if c.paused && events&failed != 0 && !c.full {
 		// Reported until it is dealt with, and there is nothing to write that would tell the error.
 		l.drop(c, fmt.Errorf("%w: reported by epoll", backends.ErrReset))
+		return
 	}
+	l.read(c)
 }
 
 func (l *loop) serveAgain() {

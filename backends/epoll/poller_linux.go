@@ -2,6 +2,7 @@ package epoll
 
 import (
 	"os"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -43,7 +44,7 @@ func (p *poller) delete(fd int) unix.Errno { return p.control(unix.EPOLL_CTL_DEL
 
 func (p *poller) control(op, fd int, generation uint32, interest uint32) unix.Errno {
 	e := unix.EpollEvent{Events: interest, Fd: int32(fd), Pad: int32(generation)}
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0)
 	return errno
 }
 
@@ -53,7 +54,7 @@ const nap = time.Millisecond
 
 // poll takes what is ready now or within timeout, at most nap.
 func (p *poller) poll(timeout time.Duration) ([]unix.EpollEvent, error) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(timeout/time.Millisecond), 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(timeout/time.Millisecond), 0, 0)
 	return p.result(n, errno)
 }
 

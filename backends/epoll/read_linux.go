@@ -11,7 +11,7 @@ import (
 
 // read reads once, so that a peer who sends without end gets no more of a turn than the others.
 func (l *loop) read(c *conn) {
-	if !c.session.Reading() {
+	if c.paused {
 		return
 	}
 	l.freshBuffer()

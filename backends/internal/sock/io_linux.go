@@ -2,6 +2,7 @@ package sock
 
 import (
 	"os"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -9,19 +10,19 @@ import (
 
 // Accept takes a connection from a non-blocking listener, non-blocking itself (accept4(2)).
 func Accept(listener int) (fd int, errno unix.Errno) {
-	r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	r, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	return int(r), errno
 }
 
 // Read reads once from a non-blocking socket into b, which must not be empty (recvfrom(2)).
 func Read(fd int, b []byte) (n int, errno unix.Errno) {
-	r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0)
+	r, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0)
 	return int(r), errno
 }
 
 // Write writes once to a non-blocking socket from b, which must not be empty (sendto(2)).
 func Write(fd int, b []byte) (n int, errno unix.Errno) {
-	r, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+	r, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
 	return int(r), errno
 }
 
@@ -63,7 +64,7 @@ func (v *Vector) Release() {
 
 // WriteVector writes v.Slices to a non-blocking socket in one call.
 func WriteVector(fd int, v *Vector) (n int, errno unix.Errno) {
-	r, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(v.Message())), unix.MSG_NOSIGNAL)
+	r, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(v.Message())), unix.MSG_NOSIGNAL)
 	return int(r), errno
 }
 

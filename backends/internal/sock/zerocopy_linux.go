@@ -2,6 +2,7 @@ package sock
 
 import (
 	"os"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,7 @@ func EnableZeroCopy(fd int) error {
 // WriteVectorZeroCopy is WriteVector with MSG_ZEROCOPY: the kernel sends from the memory itself, which must
 // not change until it says so on the error queue. ENOBUFS means that too much is under way already.
 func WriteVectorZeroCopy(fd int, v *Vector) (n int, errno unix.Errno) {
-	r, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(v.Message())), unix.MSG_NOSIGNAL|unix.MSG_ZEROCOPY)
+	r, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(v.Message())), unix.MSG_NOSIGNAL|unix.MSG_ZEROCOPY)
 	return int(r), errno
 }
 
@@ -31,7 +32,7 @@ type Completions struct {
 func (c *Completions) Next(fd int) (first, last uint32, copied, ok bool) {
 	c.header = unix.Msghdr{Control: &c.control[0]}
 	c.header.SetControllen(len(c.control))
-	_, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&c.header)), unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+	_, _, errno := syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&c.header)), unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 	if errno != 0 || int(c.header.Controllen) < unix.CmsgLen(int(unsafe.Sizeof(unix.SockExtendedErr{}))) {
 		return 0, 0, false, false
 	}
