@@ -23,19 +23,23 @@ func (c *conn) gather(now time.Duration, reply []byte) []byte {
 // copyQueued gives out and all that is queued, in memory that is good until the loop's next callback.
 func (c *conn) copyQueued(out []byte) []byte {
 	queued, size := c.session.Queued(), 0
-	var pieces [][]byte
-	for room := 16; size < queued; room *= 4 {
-		pieces, size = c.session.Pending(make([][]byte, 0, room)), 0
-		for _, p := range pieces {
-			size += len(p)
-		}
+	var few [4][]byte
+	pieces := c.session.Pending(few[:0])
+	for size = total(pieces); size < queued; size = total(pieces) {
+		pieces = c.session.Pending(make([][]byte, 0, 8*cap(pieces)))
 	}
-	all := c.scratch(len(out) + queued)
-	all = append(all, out...)
+	all := append(c.scratch(len(out)+queued), out...)
 	for _, p := range pieces {
 		all = append(all, p...)
 	}
 	return all
+}
+
+func total(pieces [][]byte) (n int) {
+	for _, p := range pieces {
+		n += len(p)
+	}
+	return n
 }
 
 // maxScratch is the most memory that a loop keeps to put output together in, in bytes. It has room for

@@ -55,12 +55,17 @@ func Engine() backends.Engine {
 	}
 }
 
+// youth is how long the library is not stopped after its start. Each of its loops clears the flag that
+// ends it when it begins: one that begins after the stop would run for ever.
+const youth = 100 * time.Millisecond
+
 type backend struct {
 	config   backends.Config
 	listener *listener
 	engine   *lib.Engine
 	timers   *timer.Service
 	working  sync.WaitGroup // goroutines that the timers started
+	started  time.Time      // when the library was
 	handed   atomic.Bool    // stored before a conn is handed to its loop, loaded there: see connOf
 
 	mu       sync.Mutex
@@ -101,6 +106,7 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 		b.listener.Close()
 		return nil, fmt.Errorf("failed to start: %w", err)
 	}
+	b.started = time.Now()
 	b.timers = timer.NewService(backends.Now, b.due)
 	return b, nil
 }
@@ -135,6 +141,7 @@ func (b *backend) release() {
 		for _, c := range b.all() {
 			c.drop()
 		}
+		time.Sleep(youth - time.Since(b.started))
 		b.engine.Stop() // waits for every connection's last callback
 		b.timers.Close()
 		b.working.Wait()
