@@ -138,7 +138,7 @@ func (l *loop) postpone(c *conn) {
 	if c.done {
 		return
 	}
-	c.done = true
+	c.done, c.paused = true, true
 	at := l.now + pinPatience
 	c.ticket = timer.Ticket(at)
 	l.timers.Add(at, c.key())
