@@ -117,7 +117,7 @@ var noises = map[string]func(*rand.Rand) float64{
 // TestFalseFindings holds the promise behind "~": with six engines that are all the same, at most one
 // comparison in twenty finds anything, whatever the noise. Seeded, so that it never fails by chance.
 func TestFalseFindings(t *testing.T) {
-	const trials, engines, rounds = 4000, 7, 7
+	const trials, engines, rounds = 1500, 7, 7
 	for name, noise := range noises {
 		r := rand.New(rand.NewPCG(1, 2))
 		found := 0
@@ -145,7 +145,7 @@ func TestFalseFindings(t *testing.T) {
 
 // TestLeastIsDetectable puts in a difference of the size that the comparison itself says it can find.
 func TestLeastIsDetectable(t *testing.T) {
-	const trials, rounds, sigma = 3000, 8, 0.04
+	const trials, rounds, sigma = 1000, 8, 0.04
 	r := rand.New(rand.NewPCG(3, 4))
 	draw := func(shift float64) (measured, baseline []float64) {
 		for range rounds {
