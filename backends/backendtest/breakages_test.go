@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -119,6 +120,8 @@ func brokenTimers() []breakage {
 	return []breakage{
 		{name: "has no timers", caught: all("timers is claimed", timers),
 			breaking: sessions(func(_ *server, s backends.Session) backends.Session { return timeless{s} })},
+		{name: "is late", caught: map[string]string{"timers are on time": "late"},
+			breaking: sessions(func(_ *server, s backends.Session) backends.Session { return tardy{s} })},
 		{name: "keeps the first deadline", caught: map[string]string{"deadlines that move": "timers is claimed"},
 			breaking: sessions(func(_ *server, s backends.Session) backends.Session { return &faithful{Session: s} })},
 		{name: "disclaims timers and has them", caught: map[string]string{
@@ -158,12 +161,17 @@ func brokenStops() []breakage {
 					return listen(cfg)
 				}
 			}},
-		{name: "listens elsewhere when its port is in use", caught: map[string]string{"port in use": "did not fail"},
+		{name: "listens where it likes", caught: map[string]string{
+			"port in use": "did not fail", "addresses that can't be": "did not fail", "IPv6": "",
+		},
 			breaking: func(s *Suite) {
 				listen := s.Engine.New
 				s.Engine.New = func(cfg backends.Config) (backends.Backend, error) {
 					b, err := listen(cfg)
-					if err != nil {
+					if err != nil || strings.HasPrefix(cfg.Address, "[") {
+						if b != nil {
+							b.Close()
+						}
 						cfg.Address = "127.0.0.1:0"
 						return listen(cfg)
 					}

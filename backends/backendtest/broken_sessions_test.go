@@ -148,6 +148,16 @@ type timeless struct{ backends.Session }
 
 func (timeless) Deadline() time.Duration { return 0 }
 
+// tardy wants Expire a while after it should.
+type tardy struct{ backends.Session }
+
+func (s tardy) Deadline() time.Duration {
+	if d := s.Session.Deadline(); d != 0 {
+		return d + 2*backends.MaxTimerDelay
+	}
+	return 0
+}
+
 // faithful keeps its first deadline until it has passed.
 type faithful struct {
 	backends.Session

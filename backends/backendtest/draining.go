@@ -11,13 +11,21 @@ import (
 	"echosrv/protocol/session"
 )
 
+var draining = []check{
+	{name: "drain before serve", run: checkDrainFirst},
+	{name: "drain refuses newcomers", run: checkDrainNewcomers},
+	{name: "drain under load", run: checkDrain},
+	{name: "drain ends at its deadline", run: checkDrainTimeout},
+	{name: "close while draining", run: checkCloseDraining},
+}
+
 // checkDrainNewcomers: a connection that was there is served to its end, new ones are not.
 func checkDrainNewcomers(t T, s *Suite) {
 	srv := s.start(t, nil)
 	c := srv.dial(t)
 	must(t, c.exchange(packets(1, 1, 10)))
-	srv.backend.Drain()
-	srv.backend.Drain()
+	srv.drain(t)
+	srv.drain(t)
 	s.prompt(t, c)
 	must(t, c.expectGoAway(srv.settings.DrainTimeout))
 	srv.eventually(t, "newcomers are refused", func() bool {
@@ -92,15 +100,16 @@ func drainUnderLoad(t T, s *Suite) error {
 	const n = 20
 	srv := s.start(t, func(set *session.Settings) {
 		set.DrainTimeout = s.Patience
+		set.Outbox.Bytes = smallOutbox // reading is paused when the drain comes
 		if !s.Engine.Capabilities.PauseReads {
 			set.Outbox.Bytes, set.Outbox.Packets = 2*inFlight, 1<<20
 		}
 	})
-	// The one that has not read: its half of what a full connection holds is on the way back.
+	// The one that has not read: what it sent is on the way back, in the outbox, or not read yet.
 	slow := srv.dial(t)
 	slow.conn.SetReadBuffer(smallWindow)
-	unread := packets(99, 3000, 1000)
-	must(t, slow.send(unread.bytes()))
+	unread, err := slow.pump(99, 1000, func() bool { return srv.service.Totals().BytesIn > inFlight/2 })
+	must(t, err)
 
 	clients := make([]*client, n)
 	for i := range clients {
@@ -116,17 +125,17 @@ func drainUnderLoad(t T, s *Suite) error {
 		})
 	}()
 	busy := waitFor(s.Patience, func() bool { return served.Load() == n })
-	srv.backend.Drain()
+	srv.drain(t)
 	if s.HalfDuplex {
-		// Its echoes are all on the way, so this comes behind them.
-		must(t, slow.sendPacket(protocol.Pong, nil))
+		unread.rest = protocol.Append(unread.rest, protocol.Pong, nil)
 	}
-	err := errors.Join(slow.takeLeave(unread), <-result)
+	wait := slow.finish(unread)
+	err = errors.Join(slow.takeLeave(unread.stream), wait(), <-result)
 	if !busy {
 		err = errors.Join(err, fmt.Errorf("only %d of %d clients were served", served.Load(), n))
 	}
 	if err != nil {
-		srv.backend.Close()
+		srv.close(t)
 	}
 	srv.awaitServe(t)
 	return err
@@ -200,7 +209,7 @@ func checkDrainTimeout(t T, s *Suite) {
 		for noisy.send(packets(3, 1, 10).bytes()) == nil {
 		}
 	})
-	srv.backend.Drain()
+	srv.drain(t)
 	if s.HalfDuplex {
 		must(t, silent.expectEnd()) // nothing could be said, but it ends
 		srv.awaitServe(t)
@@ -220,10 +229,10 @@ func checkCloseDraining(t T, s *Suite) {
 	srv := s.start(t, nil)
 	c := srv.dial(t)
 	must(t, c.exchange(packets(1, 1, 10)))
-	srv.backend.Drain()
+	srv.drain(t)
 	s.prompt(t, c)
 	must(t, c.expectGoAway(srv.settings.DrainTimeout))
-	srv.backend.Close()
+	srv.close(t)
 	srv.awaitServe(t)
 	if _, err := c.receive(); err == nil {
 		t.Errorf("the connection goes on after Close")

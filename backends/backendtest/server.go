@@ -104,9 +104,34 @@ func (srv *server) stop(t T) {
 	t.Helper()
 	srv.once.Do(func() {
 		t.Helper()
-		srv.backend.Close()
+		srv.close(t)
 		srv.awaitServe(t)
 	})
+}
+
+// close calls Close, and drain Drain: neither may wait for long.
+func (srv *server) close(t T) {
+	t.Helper()
+	srv.promptly(t, "Close", srv.backend.Close)
+}
+
+func (srv *server) drain(t T) {
+	t.Helper()
+	srv.promptly(t, "Drain", func() error { srv.backend.Drain(); return nil })
+}
+
+func (srv *server) promptly(t T, name string, call func() error) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- call() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	case <-time.After(srv.suite.Patience):
+		t.Errorf("%s did not return within %s", name, srv.suite.Patience)
+	}
 }
 
 // awaitServe waits for Serve to return and asks whether everything is gone.

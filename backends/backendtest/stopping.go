@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"echosrv/backends"
@@ -13,13 +12,7 @@ import (
 var stopping = []check{
 	{name: "stop under load", run: checkStop},
 	{name: "close before serve", run: checkCloseFirst},
-	{name: "drain before serve", run: checkDrainFirst},
-	{name: "drain refuses newcomers", run: checkDrainNewcomers},
-	{name: "drain under load", run: checkDrain},
-	{name: "drain ends at its deadline", run: checkDrainTimeout},
-	{name: "close while draining", run: checkCloseDraining},
 	{name: "sessions refused", run: checkRefused},
-	{name: "port in use", run: checkPortInUse, sockets: true},
 }
 
 // checkStop closes the server, from several goroutines, while clients hammer it. Every client sees its
@@ -38,7 +31,7 @@ func checkStop(t T, s *Suite) {
 	srv.eventually(t, "the clients are busy", func() bool { return srv.service.Totals().PacketsIn > 5000 })
 	var closers sync.WaitGroup
 	for range 3 {
-		closers.Go(func() { srv.backend.Close() })
+		closers.Go(func() { srv.close(t) })
 	}
 	closers.Wait()
 	srv.awaitServe(t)
@@ -71,23 +64,21 @@ func checkGone(t T, srv *server) {
 
 func checkCloseFirst(t T, s *Suite) {
 	srv := s.bind(t, nil)
-	if err := srv.backend.Close(); err != nil {
-		t.Errorf("Close: %v", err)
-	}
+	srv.close(t)
 	checkGone(t, srv)
 	srv.serve(t)
 	srv.awaitServe(t)
 
 	// One that is never served must leave nothing behind either.
 	srv = s.bind(t, nil)
-	srv.backend.Drain()
-	srv.backend.Close()
+	srv.drain(t)
+	srv.close(t)
 	checkGone(t, srv)
 }
 
 func checkDrainFirst(t T, s *Suite) {
 	srv := s.bind(t, nil)
-	srv.backend.Drain()
+	srv.drain(t)
 	srv.serve(t)
 	srv.awaitServe(t)
 }
@@ -106,23 +97,5 @@ func checkRefused(t T, s *Suite) {
 		c.close()
 	}
 	srv.setRefuse(false)
-	must(t, srv.dial(t).exchange(packets(1, 10, 10)))
-}
-
-// checkPortInUse: an address that is taken is an error, whoever took it.
-func checkPortInUse(t T, s *Suite) {
-	srv := s.start(t, nil)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	for _, taken := range []net.Addr{srv.backend.Addr(), l.Addr()} {
-		b, err := s.Engine.New(srv.config(taken.String()))
-		if err == nil {
-			b.Close()
-			t.Errorf("New on %s, which is in use, did not fail", taken)
-		} else if !errors.Is(err, syscall.EADDRINUSE) {
-			t.Errorf("New on %s, which is in use: %v; it must wrap EADDRINUSE", taken, err)
-		}
-	}
 	must(t, srv.dial(t).exchange(packets(1, 10, 10)))
 }

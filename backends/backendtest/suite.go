@@ -90,7 +90,7 @@ type check struct {
 
 // checks are in the order in which they run: the simple ones first, as those that follow rest on them.
 func checks() []check {
-	return slices.Concat(framing, violations, closing, pressure, timers, crowd, stopping, sockets)
+	return slices.Concat(framing, violations, closing, pressure, timers, crowd, stopping, draining, listening, sockets)
 }
 
 // Run runs every check.

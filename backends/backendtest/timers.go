@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"echosrv/backends"
 	"echosrv/protocol"
 	"echosrv/protocol/session"
 )
 
 var timers = []check{
 	{name: "heartbeats on silent connections", run: checkHeartbeat},
+	{name: "timers are on time", run: checkOnTime},
 	{name: "idle connections are closed", run: checkIdle},
 	{name: "a packet must arrive in time", run: checkPacketTimeout},
 	{name: "replies must be taken in time", run: checkWriteTimeout},
@@ -62,6 +64,24 @@ func (c *client) heartbeat() error {
 	return c.sendPacket(protocol.Pong, nil)
 }
 
+// checkOnTime measures how late heartbeats are. The machine may be late too, so the best of many counts.
+func checkOnTime(t T, s *Suite) {
+	timed(t, s, func(set *session.Settings) { set.Heartbeat = soon }, func(_ *server, c *client) error {
+		best := time.Hour
+		for range 15 {
+			began := time.Now()
+			if err := c.heartbeat(); err != nil {
+				return err
+			}
+			best = min(best, time.Since(began)-soon)
+		}
+		if best > backends.MaxTimerDelay {
+			return fmt.Errorf("heartbeats are at least %s late, %s are allowed", best, backends.MaxTimerDelay)
+		}
+		return nil
+	})
+}
+
 func checkIdle(t T, s *Suite) {
 	timed(t, s, func(set *session.Settings) { set.IdleTimeout = soon }, func(_ *server, c *client) error {
 		_, err := c.expectError(protocol.CodeIdle)
@@ -85,18 +105,28 @@ func checkWriteTimeout(t T, s *Suite) {
 		t.Logf("nothing waits for the client in the session of a half-duplex engine")
 		return
 	}
-	timed(t, s, func(set *session.Settings) {
-		set.WriteTimeout = 2 * soon
-		set.Outbox.Bytes, set.Outbox.Packets = 2*flood, 1<<20
-	}, func(srv *server, c *client) error {
-		c.conn.SetReadBuffer(smallWindow)
-		closed := func() bool { return srv.ended(session.ErrWriteTimeout) }
-		c.pump(2, 1000, closed) // an error is what should happen
-		if !waitFor(c.patience, closed) {
-			return fmt.Errorf("no session ended with ErrWriteTimeout: %v, totals %+v", srv.endings(), srv.service.Totals())
-		}
-		return nil
-	})
+	// With room for all that the client sends, reading goes on; with little, it has been paused.
+	outboxes := []int{2 * flood, smallOutbox}
+	if !s.Engine.Capabilities.PauseReads {
+		outboxes = outboxes[:1]
+	}
+	for _, outbox := range outboxes {
+		timed(t, s, func(set *session.Settings) {
+			set.WriteTimeout = 2 * soon
+			set.Outbox.Bytes, set.Outbox.Packets = outbox, 1<<20
+		}, stopReading)
+	}
+}
+
+// stopReading sends and reads nothing until the session has ended.
+func stopReading(srv *server, c *client) error {
+	c.conn.SetReadBuffer(smallWindow)
+	closed := func() bool { return srv.ended(session.ErrWriteTimeout) }
+	c.pump(2, 1000, closed) // an error is what should happen
+	if !waitFor(c.patience, closed) {
+		return fmt.Errorf("no session ended with ErrWriteTimeout: %v, totals %+v", srv.endings(), srv.service.Totals())
+	}
+	return nil
 }
 
 // checkLinger: a client that does not close after an ERROR is not waited for.
