@@ -91,10 +91,10 @@ func (l *loop) turnTo(c *conn) {
 
 // feed starts what may be started on a connection, and writes it.
 func (l *loop) feed(c *conn, now int64) {
-	if l.phase == measuring || l.phase == warming || l.phase == connecting && l.run.rampUp {
+	if c.role == active && l.meter.openLoop {
+		l.hasRoom(c)
+	} else if l.phase == measuring || l.phase == warming || l.phase == connecting && l.run.rampUp {
 		switch {
-		case c.role == active && l.meter.openLoop:
-			l.hasRoom(c)
 		case c.role == active, c.role == churned:
 			if n := c.flow.room(); n > 0 {
 				l.start(c, now, now, n)

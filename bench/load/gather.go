@@ -57,7 +57,7 @@ func (r *run) gather(w *watch) *Result {
 	result.Active.Asked, result.Idle.Asked, result.Slow.Asked = r.config.Connections, r.config.Idle, r.config.Slow
 	result.Sustained = keptUp(float64(answered), float64(result.Due), r.config.Rate) &&
 		keptUp(float64(result.Churned.Established), float64(result.Churned.Asked), r.config.Churn) &&
-		(r.config.Rate == 0 || result.Unanswered == 0)
+		(r.config.Rate == 0 || result.Unanswered+result.Unsent == 0)
 	return result
 }
 
@@ -71,6 +71,7 @@ func (r *Result) add(m *meter) {
 	r.Bytes += m.bytes
 	r.Due += m.due
 	r.Backlog += m.backlog
+	r.Unsent += m.unsent
 	r.Unanswered += m.unanswered
 	r.GoneAway += m.gone
 	r.Response.Merge(m.response)

@@ -32,6 +32,7 @@ type loop struct {
 	alive    int              // established and not gone
 	watched  int              // connections with a deadline
 	checkAt  int64            // ns: when deadlines are looked at again
+	resting  bool             // nothing is sent any more
 	suspects int              // connections on which evidence is collected
 	cpu      [2]time.Duration // of the thread, at the window's edges
 
@@ -82,7 +83,11 @@ func (l *loop) turn() (wake int64, finished bool) {
 	}
 	wake = l.now + int64(longestWait)
 	if l.phase >= draining {
-		if l.alive+l.watched == 0 || l.phase == aborted || l.now >= l.run.drainUntil.Load() {
+		late := l.now >= l.run.drainUntil.Load()
+		if !l.resting && (l.open.backlog == 0 || l.alive == 0 || late || l.phase == aborted) {
+			l.rest()
+		}
+		if l.alive+l.watched == 0 || l.phase == aborted || late {
 			l.abandon()
 			return 0, true
 		}
@@ -144,11 +149,18 @@ func (l *loop) begin() {
 	}
 }
 
-// drain stops sending, and ends the connections that have nothing to wait for.
+// drain ends what brings new packets and connections.
 func (l *loop) drain() {
 	l.lasting.left = 0
 	l.endOpenLoop()
 	l.endChurn()
+}
+
+// rest stops the sending once nothing is due any more, and ends the connections that have nothing to wait for.
+func (l *loop) rest() {
+	l.resting = true
+	l.meter.unsent += l.open.backlog
+	l.open = openLoop{}
 	for _, c := range l.conns {
 		switch c.state {
 		case dialing:

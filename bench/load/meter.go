@@ -26,25 +26,25 @@ func newHistogram() *hdrhistogram.Histogram {
 // A meter is what one loop has measured. The loop owns it until it has ended; only live is read by others
 // before.
 type meter struct {
-	measuring      bool  // the window is open; set by the loop, burst by burst
-	opened, closed int64 // ns: the window, 0: not yet. For what counts by its due time
-	openLoop       bool
-	population     *Population // of the connection whose turn it is
-	beside         bool        // that connection loads, but isn't measured (a slow reader)
-	packets, bytes int64       // in the window
-	total          int64       // packets, over the run
-	response       *hdrhistogram.Histogram
-	service        *hdrhistogram.Histogram
-	lateness       *hdrhistogram.Histogram
-	connect        *hdrhistogram.Histogram
-	longest        int64 // ns: the longest response since it was last published
-	populations    [roles]Population
-	gone           int
-	due, answered  int64 // open loop: packets that were due in the window, that were answered in it
-	backlog        int64 // open loop: due and not sent when it closed
-	unanswered     int64
-	failures       map[Cause]*Failure
-	failed         int
+	measuring       bool  // the window is open; set by the loop, burst by burst
+	opened, closed  int64 // ns: the window, 0: not yet. For what counts by its due time
+	openLoop        bool
+	population      *Population // of the connection whose turn it is
+	beside          bool        // that connection loads, but isn't measured (a slow reader)
+	packets, bytes  int64       // in the window
+	total           int64       // packets, over the run
+	response        *hdrhistogram.Histogram
+	service         *hdrhistogram.Histogram
+	lateness        *hdrhistogram.Histogram
+	connect         *hdrhistogram.Histogram
+	longest         int64 // ns: the longest response since it was last published
+	populations     [roles]Population
+	gone            int
+	due, answered   int64 // open loop: packets that were due in the window, that were answered in it
+	backlog, unsent int64 // open loop: due and not sent when it closed, and never
+	unanswered      int64
+	failures        map[Cause]*Failure
+	failed          int
 
 	live live
 }

@@ -98,10 +98,10 @@ type Result struct {
 	LoopCPU   []time.Duration // of each loop's thread; a loop at 95 % of Window is the limit of the run
 	Samples   []Sample
 
-	// Open loop only. Due packets that were not sent when the window closed are the Backlog; they are not
-	// sent any more. Unanswered are packets sent and without an echo at the very end, in any loop.
-	Due        int64
-	Backlog    int64
+	// Open loop only: packets that were due in the window; of these, not yet sent when it closed; of these,
+	// never sent. A short backlog is still sent, a long one is given up.
+	Due, Backlog, Unsent int64
+	// Unanswered are packets sent and without an echo at the very end, in any loop.
 	Unanswered int64
 	// Sustained is true in the closed loop. In the open loop (and for churn) it says that the server kept
 	// up: in the window as much was answered as was due, but for 1 % and what 10 ms bring, and nothing

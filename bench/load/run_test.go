@@ -86,8 +86,8 @@ func TestHonestServer(t *testing.T) {
 				if c.Rate == 0 && r.Packets != r.Response.TotalCount() {
 					t.Errorf("%d packets and %d response times", r.Packets, r.Response.TotalCount())
 				}
-				if c.Rate > 0 && (r.Due == 0 || r.Due-r.Backlog != r.Response.TotalCount()) {
-					t.Errorf("%d due, %d of them not sent, and %d response times", r.Due, r.Backlog, r.Response.TotalCount())
+				if c.Rate > 0 && (r.Due == 0 || r.Due-r.Unsent != r.Response.TotalCount()) {
+					t.Errorf("%d due, %d of them never sent, and %d response times", r.Due, r.Unsent, r.Response.TotalCount())
 				}
 				if n := r.Connect.TotalCount(); n < int64(c.Connections+c.Idle+c.Slow) {
 					t.Errorf("%d connect times", n)

@@ -119,6 +119,10 @@ func (w *watch) connect() bool {
 func (w *watch) until(deadline int64) bool {
 	r := w.run
 	for {
+		if w.ctx.Err() != nil {
+			w.interrupted()
+			return false
+		}
 		now := r.clock()
 		if now >= deadline {
 			return true
