@@ -4,9 +4,10 @@
 //
 // What the library does not let an engine do, beyond what Capabilities say:
 //
-//   - Reading can't be paused: the poller reads on into memory while a handler blocks. Once 4 MiB have
-//     piled up behind a blocked write, they are given to the session from outside, which decides by its
-//     outbox what becomes of them; when the session then wants to pause, the connection is closed.
+//   - Reading can't be paused: the poller reads on into memory while a handler blocks. Once too
+//     much has piled up behind a blocked write (4 MiB, less where many are blocked), it is given to the
+//     session from outside, which decides by its outbox what becomes of it; when the session then wants to
+//     pause, the connection is closed.
 //   - On the peer's FIN the connection counts as closed, and every later write fails: replies that were
 //     still to be written are lost.
 //   - A draining server can't leave its port while it has connections, as the library's Shutdown closes
@@ -138,7 +139,7 @@ func (b *backend) dropAll() {
 	b.mu.Lock()
 	b.closing = true
 	b.mu.Unlock()
-	for _, c := range b.all() {
+	for _, c := range b.appendAll(nil) {
 		c.drop(backends.ErrStopped)
 	}
 	b.mu.Lock()
@@ -155,7 +156,7 @@ func (b *backend) Drain() {
 	b.draining = true
 	b.endIfDrained()
 	b.mu.Unlock()
-	for _, c := range b.all() {
+	for _, c := range b.appendAll(nil) {
 		c.drain()
 	}
 }
@@ -189,15 +190,14 @@ func (b *backend) end() {
 	}
 }
 
-// all is a list of the connections there are.
-func (b *backend) all() []*conn {
+// appendAll appends the connections there are to list.
+func (b *backend) appendAll(list []*conn) []*conn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all := make([]*conn, 0, len(b.conns))
 	for _, c := range b.conns {
-		all = append(all, c)
+		list = append(list, c)
 	}
-	return all
+	return list
 }
 
 // opened is called by a poller for a newcomer that isn't registered with it yet. What it returns comes
@@ -243,7 +243,7 @@ func (b *backend) removed(c *conn) {
 // due is called by the timers.
 func (b *backend) due(key uint64, at time.Duration) {
 	if key == watchKey {
-		b.lookAtBlocked()
+		b.lookForBlocked()
 		return
 	}
 	b.mu.Lock()
