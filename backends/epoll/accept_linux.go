@@ -38,7 +38,7 @@ func (l *loop) accept() {
 	}
 	if l.resumeAt != 0 && l.now >= l.resumeAt {
 		l.resumeAt = 0
-		l.poller.modify(l.listener.FD, 0, unix.EPOLLIN)
+		l.poller.add(l.listener.FD, 0, unix.EPOLLIN)
 		l.waiting = true
 	}
 	if !l.waiting {
@@ -70,7 +70,7 @@ func (l *loop) pauseAccepting(errno unix.Errno) {
 		refused++
 	}
 	l.resumeAt = l.now + acceptPause
-	l.poller.modify(l.listener.FD, 0, 0)
+	l.poller.delete(l.listener.FD)
 	if l.warned == 0 || l.now >= l.warned+complainEvery {
 		l.warned = l.now
 		l.backend.config.Log.Warn("can't accept connections", "error", errno, "refused", refused, "retry_in", acceptPause)

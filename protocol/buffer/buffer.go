@@ -10,7 +10,7 @@ type Buffer struct {
 	class int
 	pool  *Pool
 	next  *Buffer // in the pool's free list
-	trace trace
+	trace trace   //lint:ignore U1000 used with the build tag buffertrace
 }
 
 // Bytes is the whole block, at least as long as was asked for.

@@ -28,7 +28,6 @@ type driver struct {
 	room   func(want int) int // how many of want bytes the socket takes; nil: all
 	output []byte             // what the peer would read
 	events *recorder
-	closed bool
 }
 
 // recorder keeps what a service reports.
