@@ -132,7 +132,10 @@ func (f *flow) heard(k protocol.Kind, payload []byte, m *meter) {
 	case protocol.Ping:
 		f.pong(payload)
 	case protocol.GoAway:
-		m.gone++
+		if !f.away {
+			f.away = true
+			m.gone++
+		}
 		m.population.Sent -= int64(f.stop())
 	case protocol.Error:
 		f.told = true

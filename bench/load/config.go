@@ -30,7 +30,7 @@ const (
 	MaxConnections = 1 << 20
 	MaxDepth       = 1 << 16
 	MaxThreads     = 1 << 10
-	MaxRate        = 100e6 // packets or connections per second
+	MaxRate        = 10e6 // packets, connections or bytes per second
 
 	DefaultConnectTimeout = 10 * time.Second
 	DefaultDrainTimeout   = 2 * time.Second
@@ -78,8 +78,11 @@ const (
 type Config struct {
 	Address     string // HOST:PORT
 	Connections int    // that send and receive, for the whole run
-	Depth       int    // packets in flight per connection; 0: 1. With a Rate, the most there may be
-	Sizes       Sizes  // payload sizes in bytes; nil: 1024
+	// Depth is how many packets each connection keeps in flight; 0: 1. In the closed loop the echoes that one
+	// read brought are replaced by as many packets in one write. With a Rate it is the most there may be:
+	// packets that are due wait for the first connection with room.
+	Depth int
+	Sizes Sizes // payload sizes in bytes; nil: 1024
 
 	Duration time.Duration // of the measured window; 0: 1 s
 	Warmup   time.Duration // between the last connection's opening and the window

@@ -5,14 +5,14 @@ import "fmt"
 // A flow is the client's half of one connection, without its socket and without a clock: what to send
 // next, what must come back, and whether it did. One loop owns it.
 //
-// It walks the script with three feet: next is the packet that will be started next, outOff the byte
+// It keeps three places in the script: next is the packet that will be started next, outOff the byte
 // that will be written next, inOff the byte that must arrive next.
 //
 //	echoed         owed: written, not echoed     queued: started, not written
 //	---------|------------------------------|-----------------------------|------
 //	       inOff                          outOff                  starts[next]
 //
-// Bytes that are not the ones at inOff are either a packet of another kind (control.go) or wrong: then the
+// Bytes that are not the ones at inOff are either a packet of another kind (aside.go) or wrong: then the
 // flow collects evidence and is lost (evidence.go).
 type flow struct {
 	script  *script
@@ -21,6 +21,7 @@ type flow struct {
 	name    int   // number of the connection, for sentences
 	stopped bool  // no packet may be started any more
 	told    bool  // the server sent an ERROR packet
+	away    bool  // the server sent a GOAWAY
 
 	next     int // packet
 	outOff   int // byte offset in the script

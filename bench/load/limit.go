@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spareDescriptors is what a process needs besides its connections.
+// spareDescriptors is what a process needs besides its connections and loops.
 const spareDescriptors = 64
 
-// raiseFileLimit makes sure that so many connections can be open at once, as far as this process may raise
-// its limit of open files.
-func raiseFileLimit(connections int) error {
-	need := uint64(connections + spareDescriptors)
+// raiseFileLimit makes sure that so many connections, and so many others, can be open at once, as far as
+// this process may raise its limit of open files.
+func raiseFileLimit(connections, others int) error {
+	need := uint64(connections + others)
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("failed to read the limit of open files: %w", err)
@@ -24,7 +24,7 @@ func raiseFileLimit(connections int) error {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &raised); err != nil {
 		return fmt.Errorf("%d open files are needed (%d connections and %d others), at most %d are allowed and raising that failed (%w): "+
 			"allow more with ulimit -n %d, or ask for at most %d connections",
-			need, connections, spareDescriptors, limit.Max, err, need, max(int(limit.Max)-spareDescriptors, 0))
+			need, connections, others, limit.Max, err, need, max(int(limit.Max)-others, 0))
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func TestFileLimit(t *testing.T) {
 	mustBeValid(t, r)
 	// No kernel gives a process this many.
 	const most = 1 << 40
-	err := raiseFileLimit(most)
+	err := raiseFileLimit(most, 0)
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprint(most)) || !strings.Contains(err.Error(), "ulimit -n") {
 		t.Errorf("got %v", err)
 	}

@@ -82,7 +82,7 @@ type Result struct {
 	Bytes   int64         // their payload, counted once
 
 	Active, Idle, Slow, Churned Population
-	GoneAway                    int       // connections that a GOAWAY ended in good order
+	GoneAway                    int       // connections that got a GOAWAY; what they owe still comes
 	Failures                    []Failure // most frequent first
 
 	// Latencies in nanoseconds, of lasting and churned connections alike. A service time runs from the

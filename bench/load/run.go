@@ -69,7 +69,8 @@ func runOn(ctx context.Context, c Config, newPoller func(*net.TCPAddr) (poller, 
 	if err != nil {
 		return nil, fmt.Errorf("failed to find %q: %w", c.Address, err)
 	}
-	if err := raiseFileLimit(r.descriptors()); err != nil {
+	// Each loop has an epoll instance and an eventfd.
+	if err := raiseFileLimit(r.mostConnections(), 2*r.config.Threads+spareDescriptors); err != nil {
 		return nil, err
 	}
 	r.prepare()
@@ -85,9 +86,9 @@ func runOn(ctx context.Context, c Config, newPoller func(*net.TCPAddr) (poller, 
 	return r.finish(w)
 }
 
-// descriptors is how many file descriptors the run may need at once.
-func (r *run) descriptors() int {
-	n := r.config.lastingTotal() + 2*r.config.Threads
+// mostConnections is how many connections the run may have open at once.
+func (r *run) mostConnections() int {
+	n := r.config.lastingTotal()
 	if r.config.Churn > 0 {
 		n += mostChurned
 	}
@@ -156,7 +157,7 @@ func (r *run) wake() {
 
 // finish waits for the loops and gathers what they measured.
 func (r *run) finish(w *watch) (*Result, error) {
-	for w.running = len(r.loops) - w.endedLoops; w.running > 0; w.running-- {
+	for w.endedLoops < len(r.loops) {
 		w.noteEnd(<-r.ended)
 	}
 	if w.failure != nil {

@@ -12,7 +12,6 @@ type watch struct {
 	ctx context.Context
 
 	endedLoops int
-	running    int
 	failure    error
 	never      bool   // not one connection was established
 	ended      string // why the run ended before its time
