@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"runtime"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"echosrv/backends"
 	"echosrv/protocol"
 	"echosrv/protocol/buffer"
+	"echosrv/protocol/session"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -207,6 +210,60 @@ func TestEngineFails(t *testing.T) {
 	}
 	if !strings.Contains(f.log.String(), "stopped by a failure") {
 		t.Errorf("log: %s", f.log)
+	}
+}
+
+// TestNoPauseReachesTheSessions: what the engine can't do is the sessions' business, after a change too.
+func TestNoPauseReachesTheSessions(t *testing.T) {
+	f := newFixture(t, nil)
+	if _, err := f.Update(map[string]string{"linger": "1s"}); err != nil {
+		t.Fatal(err)
+	}
+	if !f.Service().Settings().NoPause {
+		t.Error("the sessions rely on pausing")
+	}
+	g := newFixture(t, func(o *Options) { o.Backend = "goroutine" })
+	defer g.Close()
+	if g.Service().Settings().NoPause {
+		t.Error("the sessions don't use pausing")
+	}
+}
+
+func TestLogLevelIsLive(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.LogLevel = slog.LevelError })
+	f.Update(map[string]string{"linger": "1s"})
+	f.Update(map[string]string{"log-level": "info"})
+	f.Update(map[string]string{"linger": "2s"})
+	if log := f.log.String(); strings.Contains(log, "2s -> 1s") || !strings.Contains(log, "1s -> 2s") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+func TestWork(t *testing.T) {
+	const each = 20 * time.Millisecond
+	f := newFixture(t, func(o *Options) { o.Backend, o.Work = "goroutine", each })
+	done := f.run(t.Context())
+	conn, began := dial(t, f.Addr()), time.Now()
+	exchange(t, conn, "one")
+	exchange(t, conn, "two")
+	if took := time.Since(began); took < 2*each {
+		t.Errorf("two packets took %s", took)
+	}
+	f.Close()
+	if err := wait(t, done); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	for want, reason := range map[CloseReason]error{
+		CloseFinished: nil, CloseReset: fmt.Errorf("%w: by the peer", backends.ErrReset), CloseStopped: backends.ErrStopped,
+		CloseNoPause: backends.ErrNoPause, CloseWriteTimeout: session.ErrWriteTimeout, CloseOther: io.ErrNoProgress,
+		CloseError: fmt.Errorf("ended: %w", &protocol.Violation{Code: protocol.CodeIdle}),
+	} {
+		if got := classify(reason); got != want {
+			t.Errorf("%v is %s, want %s", reason, got, want)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"errors"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -175,18 +174,35 @@ func TestCPUs(t *testing.T) {
 func TestThrottle(t *testing.T) {
 	var th throttle
 	now := 5 * throttleInterval
-	if ok, held := th.allow(now); !ok || held != 0 {
-		t.Errorf("the first line is held back: %t, %d", ok, held)
-	}
-	for range rand.IntN(50) + 1 {
-		th.held.Store(0)
-		if ok, _ := th.allow(now + throttleInterval - 1); ok {
-			t.Error("a second line within the interval")
+	for _, step := range []struct {
+		at   time.Duration
+		ok   bool
+		held uint64
+	}{
+		{now, true, 0}, {now, false, 0}, {now + throttleInterval - 1, false, 0},
+		{now + throttleInterval, true, 2}, {now + throttleInterval + 1, false, 0},
+		{now + 2*throttleInterval, true, 1}, {now + 3*throttleInterval, true, 0},
+	} {
+		if ok, held := th.allow(step.at); ok != step.ok || held != step.held {
+			t.Errorf("at %s: %t, %d held back; want %t, %d", step.at, ok, held, step.ok, step.held)
 		}
 	}
-	th.allow(now)
-	if ok, held := th.allow(now + throttleInterval); !ok || held != 2 {
-		t.Errorf("after the interval: %t, %d held back; want 2", ok, held)
+}
+
+func TestDelays(t *testing.T) {
+	var d delays
+	for _, us := range []int{0, 1, 3, 3, 5_000_000, -1} {
+		d.observe(time.Duration(us) * time.Microsecond)
+	}
+	got := d.read()
+	b := got.Buckets()
+	if got.Count != 6 || got.Sum != 5_000_006*time.Microsecond || len(b) != delayBuckets-1 {
+		t.Errorf("got %+v with %d buckets", got, len(b))
+	}
+	for bound, want := range map[time.Duration]uint64{1: 2, 2: 3, 4: 5, 8: 5, 1 << 20: 5} {
+		if is, ok := b[(bound * time.Microsecond).Seconds()]; !ok || is != want {
+			t.Errorf("%d below %d us, want %d", is, bound, want)
+		}
 	}
 }
 
