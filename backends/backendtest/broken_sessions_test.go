@@ -4,9 +4,11 @@ package backendtest
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"echosrv/backends"
+	"echosrv/protocol"
 )
 
 // replaced changes every reply on its way out.
@@ -42,6 +44,29 @@ func (s *replaced) Sent(now time.Duration, n int, reply []byte) {
 		n = queued + len(s.reply)
 	}
 	s.Session.Sent(now, n, s.reply)
+}
+
+// swapPackets exchanges the first two packets of a burst if they are of one size.
+func swapPackets(b []byte) []byte {
+	size := protocol.HeaderSize + int(protocol.ParseHeader(b).Length)
+	if len(b) >= 2*size && string(b[:protocol.HeaderSize]) == string(b[size:size+protocol.HeaderSize]) {
+		first := slices.Clone(b[:size])
+		copy(b, b[size:2*size])
+		copy(b[size:], first)
+	}
+	return b
+}
+
+func withoutEmpty(b []byte) []byte {
+	var kept []byte
+	for len(b) > 0 {
+		size := protocol.HeaderSize + int(protocol.ParseHeader(b).Length)
+		if size > protocol.HeaderSize {
+			kept = append(kept, b[:size]...)
+		}
+		b = b[size:]
+	}
+	return kept
 }
 
 // swallowing loses the bytes of short reads, or of reads whose length is a multiple of a number.

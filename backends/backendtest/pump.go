@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"echosrv/protocol"
+	"echosrv/protocol/session"
 )
 
 // pumped is what a client sent without reading.
@@ -15,32 +16,44 @@ type pumped struct {
 	rest   []byte // what is missing of them
 }
 
-// pump sends packets, and reads nothing, until a write blocks, enough says so, or flood bytes are sent.
-// The error is that of a connection that broke.
-func (c *client) pump(seed uint64, size int, enough func() bool) (pumped, error) {
+// pump sends packets, and reads nothing, until enough says so, or until nothing can be sent and blocked
+// says that this is how it should be, or until flood bytes are sent. A server that neither takes more nor
+// is blocked is waited for: it may just be slow. The error is that of a connection that broke.
+func (srv *server) pump(c *client, seed uint64, size int, enough, blocked func(session.Totals) bool) (pumped, error) {
 	p := pumped{stream: stream{seed: seed}}
 	var chunk []byte
-	for total := 0; total < flood && !enough(); total += len(chunk) {
+	for total := 0; total < flood && !enough(srv.service.Totals()); total += len(chunk) {
 		chunk = chunk[:0]
 		for len(chunk) < 64<<10 {
 			p.sizes = append(p.sizes, size)
 			chunk = p.append(chunk, len(p.sizes)-1)
 		}
 		p.rest = chunk
-		for len(p.rest) > 0 {
+		for since := time.Now(); len(p.rest) > 0; {
 			c.conn.SetWriteDeadline(time.Now().Add(stall))
 			n, err := c.conn.Write(p.rest)
 			p.rest = p.rest[n:]
-			switch {
-			case errors.Is(err, os.ErrDeadlineExceeded) && n == 0:
-				return p, nil
-			case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 				return p, err
+			}
+			if n > 0 {
+				since = time.Now()
+				continue
+			}
+			now := srv.service.Totals()
+			if srv.suite.HalfDuplex || enough(now) || blocked(now) || time.Since(since) > srv.suite.Patience {
+				return p, nil
 			}
 		}
 	}
 	return p, nil
 }
+
+// What a pump may wait for.
+func never(session.Totals) bool      { return false }
+func paused(n session.Totals) bool   { return n.Pauses > 0 || n.Closed > 0 }
+func dropped(n session.Totals) bool  { return n.Dropped > 1000 }
+func violated(n session.Totals) bool { return n.Violations > 0 }
 
 // finish sends the rest of what was pumped while the caller reads. The returned function waits for it.
 func (c *client) finish(p pumped) (wait func() error) {

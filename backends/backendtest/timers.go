@@ -68,9 +68,15 @@ func (c *client) heartbeat() error {
 func checkOnTime(t T, s *Suite) {
 	timed(t, s, func(set *session.Settings) { set.Heartbeat = soon }, func(_ *server, c *client) error {
 		best := time.Hour
+		if err := c.expect(protocol.Ping, nil); err != nil {
+			return err
+		}
 		for range 15 {
 			began := time.Now()
-			if err := c.heartbeat(); err != nil {
+			if err := c.sendPacket(protocol.Pong, nil); err != nil {
+				return err
+			}
+			if err := c.expect(protocol.Ping, nil); err != nil {
 				return err
 			}
 			best = min(best, time.Since(began)-soon)
@@ -121,9 +127,9 @@ func checkWriteTimeout(t T, s *Suite) {
 // stopReading sends and reads nothing until the session has ended.
 func stopReading(srv *server, c *client) error {
 	c.conn.SetReadBuffer(smallWindow)
-	closed := func() bool { return srv.ended(session.ErrWriteTimeout) }
-	c.pump(2, 1000, closed) // an error is what should happen
-	if !waitFor(c.patience, closed) {
+	closed := func(session.Totals) bool { return srv.ended(session.ErrWriteTimeout) }
+	srv.pump(c, 2, 1000, closed, paused) // an error is what should happen
+	if !waitFor(c.patience, func() bool { return srv.ended(session.ErrWriteTimeout) }) {
 		return fmt.Errorf("no session ended with ErrWriteTimeout: %v, totals %+v", srv.endings(), srv.service.Totals())
 	}
 	return nil
