@@ -45,7 +45,6 @@ func limited(t T, s *Suite, policy buffer.Policy) *server {
 // collection.
 func heap() int64 {
 	runtime.GC()
-	runtime.GC() // what was in a sync.Pool outlives one collection
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
