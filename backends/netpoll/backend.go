@@ -5,9 +5,9 @@
 // What the library does not let an engine do, beyond what Capabilities say:
 //
 //   - Reading can't be paused: the poller reads on into memory while a handler blocks. Once too
-//     much has piled up behind a blocked write (4 MiB, less where many are blocked), it is given to the
-//     session from outside, which decides by its outbox what becomes of it; when the session then wants to
-//     pause, the connection is closed.
+//     much has piled up behind a blocked write (1 MiB, less where many are blocked), it is given to the
+//     session from outside, which decides by its outbox what becomes of it. If it piles up again and the
+//     session has paused, the connection is closed.
 //   - On the peer's FIN the connection counts as closed, and every later write fails: replies that were
 //     still to be written are lost.
 //   - A draining server can't leave its port while it has connections, as the library's Shutdown closes
@@ -64,7 +64,8 @@ type backend struct {
 	watch    watch
 
 	mu       sync.Mutex
-	conns    map[uint64]*conn
+	conns    map[uint64]*conn // by key
+	list     []*conn          // the same, to go over them quickly
 	lastKey  uint64
 	serving  bool
 	draining bool
@@ -194,10 +195,7 @@ func (b *backend) end() {
 func (b *backend) appendAll(list []*conn) []*conn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, c := range b.conns {
-		list = append(list, c)
-	}
-	return list
+	return append(list, b.list...)
 }
 
 // opened is called by a poller for a newcomer that isn't registered with it yet. What it returns comes
@@ -214,8 +212,9 @@ func (b *backend) opened(sock lib.Connection) context.Context {
 	_ = sock.AddCloseCallback(c.closed)
 	b.mu.Lock()
 	b.lastKey++
-	c.key = b.lastKey
+	c.key, c.index = b.lastKey, len(b.list)
 	b.conns[c.key] = c
+	b.list = append(b.list, c)
 	draining, closing := b.draining, b.closing
 	b.mu.Unlock()
 	switch {
@@ -234,6 +233,11 @@ func (b *backend) removed(c *conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c.key)
+	last := len(b.list) - 1
+	b.list[c.index] = b.list[last]
+	b.list[c.index].index = c.index
+	b.list[last] = nil
+	b.list = b.list[:last]
 	if len(b.conns) == 0 {
 		b.gone.Broadcast()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,8 @@ type conn struct {
 	backend         *backend
 	sock            lib.Connection
 	key             uint64
+	index           int         // in backend.list, under its lock
+	flushing        atomic.Bool // the library is writing: a hint for those who don't hold mu
 
 	mu      sync.Mutex
 	session backends.Session // nil when closed
@@ -69,13 +72,14 @@ func (c *conn) drop(reason error) {
 // alive says whether the session may still be used. The caller holds mu.
 func (c *conn) alive() bool { return c.session != nil && !c.doomed }
 
-// settle does what the session wants when nothing can be written for now. The caller holds mu.
+// settle does what the session wants when nothing can be written for now. While the handler is blocked in
+// a write, a pause needs no action yet: nothing is read but by the library. The caller holds mu.
 func (c *conn) settle() {
 	switch s := c.session; {
 	case !c.alive():
 	case s.Done():
 		c.doom(nil)
-	case !s.Reading():
+	case !s.Reading() && !c.writing.byHandler:
 		c.doom(backends.ErrNoPause)
 	default:
 		if s.Ending() && s.Queued() == 0 && !c.writing.busy && !c.shut {

@@ -8,14 +8,14 @@ import (
 )
 
 // watchEvery is how long a write may block before its session hears of it.
-const watchEvery = 5 * time.Millisecond
+const watchEvery = 2 * time.Millisecond
 
 // How much input may pile up behind a blocked write before it is read from outside, in bytes: maxBacklog
 // where few writes are blocked, and otherwise a share of allBacklogs, but at least minBacklog.
 const (
-	maxBacklog  = 4 << 20
+	maxBacklog  = 1 << 20
 	minBacklog  = 256 << 10
-	allBacklogs = 256 << 20
+	allBacklogs = 128 << 20
 )
 
 // watchKey is the key that the watch has among the timers; connections count from 1.
@@ -44,8 +44,8 @@ func (b *backend) lookForBlocked() {
 	w.blocked = 0
 	w.conns = b.appendAll(w.conns[:0])
 	for _, c := range w.conns {
-		if !c.mu.TryLock() {
-			continue // somebody is at work on it
+		if !c.flushing.Load() || !c.mu.TryLock() {
+			continue // nobody is writing, or somebody is at work on it
 		}
 		if c.isBlocked() {
 			w.blocked++
@@ -72,8 +72,13 @@ func (c *conn) goOn(limit int) {
 	if w.reply != nil {
 		c.settleBlocked(now)
 	}
-	if n := c.sock.Reader().Len(); w.byHandler && n > limit {
+	n := c.sock.Reader().Len()
+	switch {
+	case !w.byHandler || n <= limit:
+	case c.session.Reading():
 		c.readBlocked(now, n)
+	default:
+		c.doom(backends.ErrNoPause)
 	}
 	c.settle()
 }

@@ -10,7 +10,7 @@ import (
 // writing is the state of the one write that may be under way.
 type writing struct {
 	busy      bool // somebody waits for the library to write
-	byHandler bool // it is the handler, so nobody reads
+	byHandler bool // it is the handler, which then can't read
 	since     time.Duration
 	reply     []byte // what of it the session has not been told of yet
 	bytes     int    // what to tell: pending bytes, then the reply
@@ -60,10 +60,12 @@ func (c *conn) flush(now time.Duration, reply []byte, byHandler bool) {
 		w.busy, w.byHandler, w.since, w.reply, w.bytes = true, byHandler, now, left, n
 		reply = nil
 		c.backend.written(now)
+		c.flushing.Store(true)
 		c.mu.Unlock()
 		err := c.sock.Writer().Flush()
 		c.mu.Lock()
-		w.busy = false
+		c.flushing.Store(false)
+		w.busy, w.byHandler = false, false
 		switch {
 		case err != nil:
 			w.reply = nil
