@@ -44,8 +44,11 @@ func (c *client) reset() {
 	c.conn.Close()
 }
 
-// send writes all of b.
+// send writes all of b. Nothing to write is no error even when nothing may be written any more.
 func (c *client) send(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
 	c.conn.SetWriteDeadline(time.Now().Add(c.patience))
 	if n, err := c.conn.Write(b); err != nil {
 		return fmt.Errorf("sent %d of %d bytes: %w", n, len(b), err)
