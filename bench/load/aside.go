@@ -13,6 +13,8 @@ const (
 	mostPongs = 64 << 10
 	// mostEvidence bounds what is kept of wrong echoes for their explanation, in bytes.
 	mostEvidence = 1 << 20
+	// kindOffset is where the kind stands in a header: without flags, all packets are alike up to there.
+	kindOffset = 3
 	// evidenceAfter is how much more than everything owed is enough evidence, and how much of a packet may
 	// have been right to be kept with it, in bytes.
 	evidenceAfter = 64 << 10
@@ -76,7 +78,7 @@ func (f *flow) takeEchoes(now int64, b []byte, m *meter) []byte {
 	}
 	f.inOff -= begun
 	f.owed += begun
-	if f.script.framed() && begun <= kindOffset {
+	if f.script.framed && begun <= kindOffset {
 		// The bytes that looked like the expected echo belong to whatever this is.
 		f.aside.in = append(f.script.head(f.inPacket, begun), b[0])
 		return b[1:]

@@ -52,7 +52,7 @@ func TestArrivalsAreRead(t *testing.T) {
 
 func TestDepthAndSizeAreBoundInMemory(t *testing.T) {
 	s := newScript(Fixed(protocol.DefaultMaxPayload), 1000, 1, false)
-	if n := len(s.payloads) + len(s.headers); n > 2*protocol.DefaultMaxPayload {
+	if n := len(s.sent.payloads) + 2*len(s.sent.headers); n > 2*protocol.DefaultMaxPayload {
 		t.Errorf("the payloads of 1000 packets of 1 MiB take %d bytes", n)
 	}
 }

@@ -111,7 +111,7 @@ func (d diagnosis) notEcho() (Cause, string) {
 		if at := bytes.Index(d.got, want[:min(len(want), enoughToTell)]); at > 0 {
 			return WrongLength, fmt.Sprintf("%d bytes too many came before echo %d: % x", at, d.number, sample)
 		}
-		if d.script.framed() && len(d.got) >= protocol.HeaderSize && protocol.ParseHeader(d.got).Kind == protocol.DataSend {
+		if d.script.framed && len(d.got) >= protocol.HeaderSize && protocol.ParseHeader(d.got).Kind == protocol.DataSend {
 			return NotEcho, "the packet came back with its kind unchanged; is this a plain byte echo, to be loaded in raw mode?"
 		}
 	}

@@ -65,7 +65,7 @@ func TestFlowAgainstHonestPeer(t *testing.T) {
 		s, depth := drawScript(t)
 		f := newFlow(s, 1, depth, 3)
 		m := newTestMeter()
-		p := &peer{raw: !s.framed()}
+		p := &peer{raw: !s.framed}
 		pings, ended := 0, false
 		now, sent := int64(0), 0
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
@@ -86,7 +86,7 @@ func TestFlowAgainstHonestPeer(t *testing.T) {
 				f.receive(now, p.out[:n], m)
 				p.out = p.out[n:]
 			case 9:
-				if s.framed() && len(p.in) == 0 {
+				if s.framed && len(p.in) == 0 {
 					p.out = protocol.Append(p.out, protocol.Ping, []byte{byte(pings)})
 					pings++
 				}
@@ -95,7 +95,7 @@ func TestFlowAgainstHonestPeer(t *testing.T) {
 				t.Fatal("suspected an honest peer")
 			}
 		}
-		if rapid.Bool().Draw(t, "goaway") && s.framed() {
+		if rapid.Bool().Draw(t, "goaway") && s.framed {
 			f.receive(now, p.out, m)
 			p.out = nil
 			before := f.inFlight
@@ -135,7 +135,7 @@ func TestFlowAgainstWrongBytes(t *testing.T) {
 		s, depth := drawScript(t)
 		f := newFlow(s, 1, depth, 3)
 		m := newTestMeter()
-		p := &peer{raw: !s.framed()}
+		p := &peer{raw: !s.framed}
 		first := f.inPacket
 		f.start(0, 0, depth)
 		for f.hasOutput() {
@@ -162,7 +162,7 @@ func TestFlowAgainstWrongBytes(t *testing.T) {
 			if cause, sentence := f.verdict(); !cause.Wrong() || sentence == "" {
 				t.Fatalf("verdict %q %q", cause, sentence)
 			}
-		case !s.framed() || f.idle():
+		case !s.framed || f.idle():
 			// A changed kind may leave a packet that is no echo, and then an echo is missing.
 			t.Fatal("a wrong byte went unseen")
 		}

@@ -21,9 +21,14 @@ import (
 // repeated or moved is never mistaken for the one that was due (as far as payloads of a few bytes can
 // differ at all). It is read-only and shared by all loops.
 type script struct {
-	starts []int         // the offset in the script where each packet starts, and at last the length of the whole
-	echo   protocol.Kind // of what comes back
+	starts []int // the offset in the script where each packet starts, and at last the length of the whole
+	framed bool  // the server knows packets; it is no plain byte echo
+	sent   image // as it is said
+	echo   image // as it must be heard: the same but for the kinds
+}
 
+// An image is the bytes of a script.
+type image struct {
 	joined   []byte // nil: apart
 	headers  []byte
 	payloads []byte // that of packet i begins at i*cacheLine
@@ -45,17 +50,12 @@ const (
 	mostPackets = 4096
 	// mixPackets is enough to give whole percentages their exact share.
 	mixPackets = 100
-	// kindOffset is where the kind stands in a header. The bytes before it are flags, and zero.
-	kindOffset = 3
 )
 
 func newScript(sizes Sizes, depth int, seed uint64, raw bool) *script {
 	random := newRandom(seed, 0)
 	list := drawSizes(sizes, scriptLength(sizes, depth), random)
-	s := &script{echo: protocol.DataEcho, starts: make([]int, 1, len(list)+1)}
-	if raw {
-		s.echo = protocol.DataSend
-	}
+	s := &script{framed: !raw, starts: make([]int, 1, len(list)+1)}
 	for _, n := range list {
 		s.starts = append(s.starts, s.size()+protocol.HeaderSize+n)
 	}
@@ -64,23 +64,31 @@ func newScript(sizes Sizes, depth int, seed uint64, raw bool) *script {
 	} else {
 		s.keepApart(list, random)
 	}
+	if raw {
+		s.echo = s.sent
+	}
 	return s
 }
 
 func (s *script) join(sizes []int, random *rand.Rand) {
-	s.joined = make([]byte, s.size())
-	fill(s.joined, random)
+	s.sent.joined = make([]byte, s.size())
+	fill(s.sent.joined, random)
+	s.echo.joined = slices.Clone(s.sent.joined)
 	for i, n := range sizes {
-		protocol.PutHeader(s.joined[s.starts[i]:], protocol.Header{Kind: protocol.DataSend, Length: uint32(n)})
+		protocol.PutHeader(s.sent.joined[s.starts[i]:], protocol.Header{Kind: protocol.DataSend, Length: uint32(n)})
+		protocol.PutHeader(s.echo.joined[s.starts[i]:], protocol.Header{Kind: protocol.DataEcho, Length: uint32(n)})
 	}
 }
 
 func (s *script) keepApart(sizes []int, random *rand.Rand) {
-	s.payloads = make([]byte, (len(sizes)-1)*cacheLine+slices.Max(sizes))
-	fill(s.payloads, random)
-	s.headers = make([]byte, len(sizes)*protocol.HeaderSize)
+	s.sent.payloads = make([]byte, (len(sizes)-1)*cacheLine+slices.Max(sizes))
+	fill(s.sent.payloads, random)
+	s.sent.headers = make([]byte, len(sizes)*protocol.HeaderSize)
+	s.echo = image{payloads: s.sent.payloads, headers: make([]byte, len(s.sent.headers))}
 	for i, n := range sizes {
-		protocol.PutHeader(s.headers[i*protocol.HeaderSize:], protocol.Header{Kind: protocol.DataSend, Length: uint32(n)})
+		at := i * protocol.HeaderSize
+		protocol.PutHeader(s.sent.headers[at:], protocol.Header{Kind: protocol.DataSend, Length: uint32(n)})
+		protocol.PutHeader(s.echo.headers[at:], protocol.Header{Kind: protocol.DataEcho, Length: uint32(n)})
 	}
 }
 
@@ -151,26 +159,26 @@ func (s *script) span(i, n int) int {
 	return s.size() - s.starts[i] + s.starts[i+n-s.packets()]
 }
 
-// part is up to n bytes of packet i from its byte at on: as many as lie in one piece.
-func (s *script) part(i, at, n int) []byte {
-	if s.joined != nil {
-		at += s.starts[i]
-		return s.joined[at : at+n]
+// piece is up to n bytes of an image from offset off on, which is in packet i: as many as lie in one piece.
+func (s *script) piece(m *image, i, off, n int) []byte {
+	if m.joined != nil {
+		return m.joined[off:min(off+n, len(m.joined))]
 	}
+	at := off - s.starts[i]
 	if at < protocol.HeaderSize {
-		return s.headers[i*protocol.HeaderSize:][at:min(at+n, protocol.HeaderSize)]
+		return m.headers[i*protocol.HeaderSize:][at:min(at+n, protocol.HeaderSize)]
 	}
+	n = min(n, s.starts[i+1]-off)
 	at += i*cacheLine - protocol.HeaderSize
-	return s.payloads[at : at+n]
+	return m.payloads[at : at+n]
 }
 
-// run is up to n bytes of the script from offset off on: as many as lie in one piece.
+// run is up to n bytes to be sent, from offset off on.
 func (s *script) run(off, n int) []byte {
-	if s.joined != nil {
-		return s.joined[off:min(off+n, len(s.joined))]
+	if s.sent.joined != nil {
+		return s.piece(&s.sent, 0, off, n)
 	}
-	i := s.packetAt(off)
-	return s.part(i, off-s.starts[i], min(n, s.starts[i+1]-off))
+	return s.piece(&s.sent, s.packetAt(off), off, n)
 }
 
 // packetAt is the packet that the byte at offset off belongs to.
@@ -181,9 +189,6 @@ func (s *script) packetAt(off int) int {
 	}
 	return i
 }
-
-// framed reports whether the server knows packets; a plain byte echo doesn't.
-func (s *script) framed() bool { return s.echo == protocol.DataEcho }
 
 // expected is packet i as it must come back; i may be any number of rounds ahead or behind. It is a copy.
 func (s *script) expected(i int) []byte {
@@ -196,10 +201,7 @@ func (s *script) expected(i int) []byte {
 func (s *script) head(i, n int) []byte {
 	p := make([]byte, 0, n)
 	for len(p) < n {
-		p = append(p, s.part(i, len(p), n-len(p))...)
-	}
-	if n > kindOffset {
-		protocol.SetKind(p, s.echo)
+		p = append(p, s.piece(&s.echo, i, s.starts[i]+len(p), n-len(p))...)
 	}
 	return p
 }
@@ -217,51 +219,20 @@ type walk struct {
 func (s *script) match(off, i int, b []byte) (w walk, ok bool) {
 	w = walk{off: off, packet: i}
 	for len(b) > 0 {
-		start, end := s.starts[w.packet], s.starts[w.packet+1]
-		k := 0
-		switch {
-		case w.off == start && len(b) > kindOffset:
-			if binary.BigEndian.Uint32(b) != uint32(s.echo) {
-				return w, false
-			}
-			k = kindOffset + 1
-		case w.off <= start+kindOffset:
-			if k, ok = s.matchKind(w.off-start, b); !ok {
-				return w, false
-			}
+		p := s.piece(&s.echo, w.packet, w.off, len(b))
+		if !bytes.Equal(b[:len(p)], p) {
+			return w, false
 		}
-		n := min(len(b), end-w.off)
-		for k < n {
-			p := s.part(w.packet, w.off-start+k, n-k)
-			if !bytes.Equal(b[k:k+len(p)], p) {
-				return w, false
-			}
-			k += len(p)
-		}
-		b = b[n:]
-		w.off += n
-		if w.off == end {
+		b = b[len(p):]
+		w.off += len(p)
+		for s.starts[w.packet+1] <= w.off {
 			w.packets++
-			w.wire += end - start
+			w.wire += s.starts[w.packet+1] - s.starts[w.packet]
 			if w.packet++; w.packet == s.packets() {
 				w.packet, w.off = 0, 0
+				break
 			}
 		}
 	}
 	return w, true
-}
-
-// matchKind compares b with a header from its byte at on, up to the kind and as far as b goes; n is how far.
-func (s *script) matchKind(at int, b []byte) (n int, ok bool) {
-	for ; at <= kindOffset && n < len(b); at++ {
-		want := byte(0)
-		if at == kindOffset {
-			want = byte(s.echo)
-		}
-		if b[n] != want {
-			return n, false
-		}
-		n++
-	}
-	return n, true
 }
