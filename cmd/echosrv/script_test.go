@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"exits": exitsCommand, "awaitlog": awaitLogCommand, "statusof": statusOfCommand,
 		},
 		RequireExplicitExec: true,
+		Deadline:            time.Now().Add(3 * patience), // a server that starts against all expectation ends then
 		Setup: func(env *testscript.Env) error {
 			env.Values[serversKey{}] = map[string]*child{}
 			return nil
