@@ -88,10 +88,11 @@ func (l *loop) established(c *conn) {
 		l.dialFailed(c, err)
 		return
 	}
-	l.settled(c)
 	l.unwatch(c)
 	c.state = open
+	// Counted before it is settled: who sees that all are settled must see those that were established.
 	l.count(c, 1)
+	l.settled(c)
 	l.meter.populations[c.role].Established++
 	now := l.run.clock()
 	record(l.meter.connect, now-c.born, 1)

@@ -173,13 +173,13 @@ func (w *watch) read() levels {
 	s := levels{at: w.run.clock(), cpu: processCPU()}
 	for _, l := range w.run.loops {
 		live := &l.meter.live
+		s.unsettled += live.unsettled.Load() // before connections: see established
 		s.packets += live.packets.Load()
 		s.bytes += live.bytes.Load()
 		s.backlog += live.backlog.Load()
 		s.failures += live.failures.Load()
 		s.connections += live.connections.Load()
 		s.busy += live.busy.Load()
-		s.unsettled += live.unsettled.Load()
 	}
 	return s
 }
