@@ -29,8 +29,9 @@ type buffers struct {
 	memory  []byte // all blocks, one behind the other
 	size    int    // of a block
 	blocks  []block
-	oldest  int // the block that goes back to the kernel next
-	away    int // blocks that are finished and not yet provided again
+	lent    [areas]bool // the areas behind the blocks that are in use
+	oldest  int         // the block that goes back to the kernel next
+	away    int         // blocks that are finished and not yet provided again
 	entries []providedBuffer
 	tail    uint16 // blocks provided since the start; the kernel sees it after publish
 	mapping []byte // of entries
@@ -76,11 +77,17 @@ func newBuffers(r *ring, total int, fill string) (*buffers, error) {
 	return provideBlocks(r, min(count, maxBlocks), singleBlock, 0)
 }
 
+// Behind the blocks there are areas for receives that get memory of their own: see large_linux.go.
+const (
+	areas    = 2
+	areaSize = 256 << 10
+)
+
 // provideBlocks makes count blocks, a power of two, of size bytes each.
 func provideBlocks(r *ring, count, size int, flags uint16) (*buffers, error) {
 	b := &buffers{size: size, blocks: make([]block, count)}
 	var err error
-	if b.memory, err = anonymous(count * size); err != nil {
+	if b.memory, err = anonymous(count*size + areas*areaSize); err != nil {
 		return nil, fmt.Errorf("no memory for %d buffers of %d bytes: %w", count, size, err)
 	}
 	if b.mapping, err = anonymous(count * int(unsafe.Sizeof(providedBuffer{}))); err != nil {
@@ -157,10 +164,26 @@ func (b *buffers) giveBack(p piece) {
 	if p.to == 0 {
 		return
 	}
+	if at := p.from - b.size*len(b.blocks); at >= 0 {
+		b.lent[at/areaSize] = false
+		return
+	}
 	for i := p.from / b.size; i <= (p.to-1)/b.size; i++ {
 		b.blocks[i].held--
 	}
 	b.recycle()
+}
+
+// lend is an area to receive into, to be given back as a piece; false if all are in use.
+func (b *buffers) lend() (piece, bool) {
+	for i, used := range b.lent {
+		if !used {
+			b.lent[i] = true
+			from := b.size*len(b.blocks) + i*areaSize
+			return piece{from, from + areaSize}, true
+		}
+	}
+	return piece{}, false
 }
 
 // recycle provides the blocks that are finished and held by nobody, up to the first that isn't.

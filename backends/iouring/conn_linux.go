@@ -21,6 +21,7 @@ type conn struct {
 	generation uint32
 	state      state
 	pins       uint16 // zero-copy sends that the kernel is not done with
+	small      uint8  // receives in a row that brought little
 }
 
 // state is a set of what holds for a connection.
@@ -29,6 +30,9 @@ type state uint16
 const (
 	receiving  state = 1 << iota // a receive is under way
 	cancelling                   // and has been told to end
+	large                        // what arrives is large: see large_linux.go
+	watching                     // the receive under way is one of a large connection
+	listed                       // and it is its turn soon
 	polling                      // waiting until the socket can be written again
 	sending                      // a send was prepared and its outcome is not yet known
 	ended                        // our output was shut down
@@ -173,8 +177,7 @@ func (l *loop) drop(c *conn, reason error) {
 	c.session = nil
 	c.state |= closing
 	if c.is(receiving) && !c.is(cancelling) {
-		c.state |= cancelling
-		l.ring.sqe().cancel(c.key(recvKind))
+		l.cancelReceive(c)
 	}
 	if c.is(polling) {
 		l.ring.sqe().cancel(c.key(pollKind))

@@ -38,6 +38,7 @@ type loop struct {
 	spareKeys  []key
 	vectors    []*sock.Vector
 	zero       zeroCopy
+	largeReads
 
 	// asked is what other goroutines ask for, before they wake the loop.
 	asked    struct{ drain, stop atomic.Bool }
@@ -174,6 +175,7 @@ func (l *loop) turn() (err error) {
 		l.dispatch(now, batch[0])
 		batch = batch[1:]
 	}
+	l.takeLarge()
 	return nil
 }
 
@@ -208,7 +210,7 @@ func (l *loop) enter() {
 		l.yielded = l.now
 	}
 	l.buffers.publish()
-	if len(l.sends)+len(l.waiting)+len(l.starved) > 0 {
+	if len(l.sends)+len(l.waiting)+len(l.starved)+len(l.ready) > 0 || l.taking {
 		l.ring.collect()
 		return
 	}
@@ -227,6 +229,10 @@ func (l *loop) enter() {
 // dispatch serves a completion that is neither of a receive nor of a send.
 func (l *loop) dispatch(now time.Duration, e cqe) {
 	switch key(e.userData).kind() {
+	case readableKind:
+		l.readable(now, e)
+	case largeKind:
+		l.took(now, e)
 	case pollKind:
 		l.writable(now, e)
 	case zeroKind:

@@ -10,13 +10,25 @@ import (
 // is ending has to complete before the next begins.
 func (l *loop) read(c *conn, wanted bool) {
 	switch {
-	case wanted && !c.is(receiving):
+	case wanted && !c.is(receiving|listed):
 		c.state |= receiving
-		l.ring.sqe().receive(c.target(), c.key(recvKind))
-	case !wanted && c.is(receiving) && !c.is(cancelling):
-		c.state |= cancelling
-		l.ring.sqe().cancel(c.key(recvKind))
+		if c.is(large) {
+			l.watch(c)
+		} else {
+			l.ring.sqe().receive(c.target(), c.key(recvKind))
+		}
+	case c.is(receiving) && !c.is(cancelling) && (!wanted || c.is(large) && !c.is(watching)):
+		l.cancelReceive(c)
 	}
+}
+
+func (l *loop) cancelReceive(c *conn) {
+	c.state |= cancelling
+	k := recvKind
+	if c.is(watching) {
+		k = readableKind
+	}
+	l.ring.sqe().cancel(c.key(k))
 }
 
 // arrival is what became of a receive: a completion, or several that are as good as one.
@@ -62,7 +74,7 @@ func (l *loop) received(now time.Duration, a *arrival) {
 		return
 	}
 	if !a.more {
-		c.state &^= receiving | cancelling
+		c.state &^= receiving | watching | cancelling
 	}
 	if c.is(closing) {
 		l.buffers.giveBack(a.piece)
@@ -90,6 +102,7 @@ func (l *loop) received(now time.Duration, a *arrival) {
 
 // bytes gives the session what arrived and prepares the reply, which is sent from the block itself.
 func (l *loop) bytes(now time.Duration, c *conn, p piece) {
+	c.measure(p.to - p.from)
 	reply := c.session.Receive(now, l.buffers.bytes(p))
 	switch {
 	case len(reply) == 0:

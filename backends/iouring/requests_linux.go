@@ -23,6 +23,8 @@ type kind uint8
 
 const (
 	recvKind kind = iota + 1
+	readableKind
+	largeKind
 	sendKind
 	pollKind
 	zeroKind
@@ -82,10 +84,18 @@ func (s *sqe) receive(t target, k key) {
 	s.bufGroup = bufferGroup
 }
 
-// pollWritable completes once fd can be written, or has failed.
-func (s *sqe) pollWritable(t target, k key) {
+// receiveInto receives once, into b, what is there.
+func (s *sqe) receiveInto(t target, b []byte, k key) {
+	s.opcode, s.flags = opRecv, t.flags
+	s.fd, s.userData = t.fd, uint64(k)
+	s.addr, s.len = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))), uint32(len(b))
+	s.opFlags = unix.MSG_DONTWAIT
+}
+
+// pollOnce completes once any of events holds for fd, or it has failed.
+func (s *sqe) pollOnce(t target, events uint32, k key) {
 	s.opcode, s.flags, s.fd, s.userData = opPollAdd, t.flags, t.fd, uint64(k)
-	s.opFlags = pollBits(unix.POLLOUT)
+	s.opFlags = pollBits(events)
 }
 
 // pollReadable completes each time that fd becomes readable, until it completes without cqeMore.

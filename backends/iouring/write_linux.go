@@ -119,7 +119,7 @@ func (l *loop) sent(now time.Duration, s *send) {
 	}
 	if taken < int(s.total) {
 		c.state |= polling
-		l.ring.sqe().pollWritable(c.target(), c.key(pollKind))
+		l.ring.sqe().pollOnce(c.target(), unix.POLLOUT, c.key(pollKind))
 	}
 	l.settle(now, c)
 }
