@@ -92,7 +92,7 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 	}
 	b := &backend{
 		config: config,
-		url:    "tcp://" + addr.String(),
+		url:    url(addr),
 		addr:   addr,
 		table:  filetable.Watch("gnet", config),
 		run:    make(chan bool, 1),
@@ -121,12 +121,21 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 
 // reserve finds an address that is free. With a listening socket for each loop the port can't be left to
 // the kernel, and would be shared with another server that shares it.
-func reserve(address string) (net.Addr, error) {
+func reserve(address string) (*net.TCPAddr, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return l.Addr(), l.Close()
+	return l.Addr().(*net.TCPAddr), l.Close()
+}
+
+// url is an address as the library wants it. It takes [::] for IPv6 alone, unlike package net, and no host
+// for both.
+func url(addr *net.TCPAddr) string {
+	if addr.IP.IsUnspecified() && addr.IP.To4() == nil {
+		return fmt.Sprintf("tcp://:%d", addr.Port)
+	}
+	return "tcp://" + addr.String()
 }
 
 // Addr is where the library listens.
