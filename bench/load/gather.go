@@ -26,28 +26,12 @@ func (r *run) gather(w *watch) *Result {
 		result.Window = 0
 	}
 	var answered int64
-	failures := make(map[Cause]*Failure)
 	for _, l := range r.loops {
-		m := l.meter
-		result.add(m)
+		result.add(l.meter)
 		result.LoopCPU = append(result.LoopCPU, l.cpu[1]-l.cpu[0])
-		answered += m.answered
-		for cause, f := range m.failures {
-			sum := failures[cause]
-			if sum == nil {
-				sum = &Failure{Cause: cause}
-				failures[cause] = sum
-			}
-			sum.Count += f.Count
-			sum.Examples = append(sum.Examples, f.Examples[:min(len(f.Examples), mostExamples-len(sum.Examples))]...)
-		}
+		answered += l.meter.answered
 	}
-	for _, f := range failures {
-		result.Failures = append(result.Failures, *f)
-	}
-	slices.SortFunc(result.Failures, func(a, b Failure) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Cause, b.Cause))
-	})
+	result.Failures = r.failures()
 	if r.config.Rate == 0 {
 		result.Response.Merge(result.Service)
 	}
@@ -59,6 +43,30 @@ func (r *run) gather(w *watch) *Result {
 		keptUp(float64(result.Churned.Established), float64(result.Churned.Asked), r.config.Churn) &&
 		(r.config.Rate == 0 || result.Unanswered+result.Unsent == 0)
 	return result
+}
+
+// failures adds up what went wrong in all loops, most frequent first.
+func (r *run) failures() []Failure {
+	sums := make(map[Cause]*Failure)
+	for _, l := range r.loops {
+		for cause, f := range l.meter.failures {
+			sum := sums[cause]
+			if sum == nil {
+				sum = &Failure{Cause: cause}
+				sums[cause] = sum
+			}
+			sum.Count += f.Count
+			sum.Examples = append(sum.Examples, f.Examples[:min(len(f.Examples), mostExamples-len(sum.Examples))]...)
+		}
+	}
+	var all []Failure
+	for _, f := range sums {
+		all = append(all, *f)
+	}
+	slices.SortFunc(all, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Cause, b.Cause))
+	})
+	return all
 }
 
 // keptUp compares what was done with what was due, at a rate per second.
