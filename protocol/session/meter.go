@@ -12,8 +12,6 @@ import (
 // Rate bounds what may arrive in a second, and as a burst; zero: no bound.
 type Rate struct{ Packets, Bytes float64 }
 
-func (r Rate) set() bool { return r != Rate{} }
-
 // meter is a token bucket for packets and one for bytes. The buckets are safe for concurrent use.
 type meter struct {
 	packets, bytes *rate.Limiter

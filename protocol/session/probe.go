@@ -20,8 +20,8 @@ func (v *Service) Probe(clock func() time.Duration, observe func(time.Duration))
 
 // begin notes the time if the count of received packets has just passed a multiple of sampleEvery.
 func (s *Session) begin(before, after uint64) {
-	if p := s.service.probe; p != nil && s.sampled == 0 && before/sampleEvery != after/sampleEvery {
-		s.sampled = max(uint32(p.clock()/time.Microsecond), 1)
+	if s.sampled == 0 && before/sampleEvery != after/sampleEvery {
+		s.sampled = max(uint32(s.service.probe.clock()/time.Microsecond), 1)
 	}
 }
 

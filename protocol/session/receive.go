@@ -17,16 +17,18 @@ func (s *Session) Receive(now time.Duration, b []byte) []byte {
 		return nil
 	}
 	set := s.service.settings.Load()
-	if set.Mode != Async {
+	if s.batch != nil && set.Mode != Async {
 		s.flush(now) // held since the mode was another: it goes first
 	}
 	size, before := len(b), s.packets
 	reply := s.answer(now, set, b)
 	if n := s.packets - before; n > 0 {
 		total := s.counters().PacketsIn.Add(n)
-		s.begin(total-n, total)
+		if s.service.probe != nil {
+			s.begin(total-n, total)
+		}
 	}
-	if set.ConnectionRate.set() || set.ServerRate.set() {
+	if set.metered {
 		s.pay(now, set, reply, int(s.packets-before), size)
 	}
 	if set.Mode == Async && len(reply) > 0 {
@@ -67,29 +69,22 @@ type flipped struct {
 	err     error // what is wrong with the packet after them
 }
 
-// plain is the type field of a DATA_SEND without flags, which is nearly every packet.
-const plain = uint64(protocol.DataSend)
-
 // flip turns the whole packets at the start of b into their replies, in place: only the kind changes. A
 // PONG has no reply, so what follows one moves up.
-func flip(b []byte, limit uint32) (f flipped) {
+func flip(b []byte, limit uint32) flipped {
+	f := flipPlain(b, limit)
 	for len(b)-f.used >= protocol.HeaderSize {
 		p := b[f.used:]
-		header := binary.BigEndian.Uint64(p)
-		length, answer := uint32(header), protocol.DataEcho
-		if header>>32 != plain || length > limit {
-			h := protocol.ParseHeader(p)
-			if f.err = h.CheckClient(limit); f.err != nil {
-				return f
-			}
-			answer = answerTo(h.Kind)
+		h := protocol.ParseHeader(p)
+		if f.err = h.CheckClient(limit); f.err != nil {
+			return f
 		}
 		// The limit was checked, so this is no more than protocol.MaxPayload and can't overflow.
-		size := protocol.HeaderSize + int(length)
+		size := protocol.HeaderSize + int(h.Length)
 		if len(p) < size {
 			return f
 		}
-		if answer != 0 {
+		if answer := answerTo(h.Kind); answer != 0 {
 			protocol.SetKind(p, answer)
 			if f.reply != f.used {
 				copy(b[f.reply:], p[:size])
@@ -100,6 +95,24 @@ func flip(b []byte, limit uint32) (f flipped) {
 		f.packets++
 	}
 	return f
+}
+
+// flipPlain is flip for the run of DATA_SEND at the start of b, which nearly always is all of it: a load, a
+// few comparisons and a store for each packet. It stops at whatever is anything else.
+func flipPlain(b []byte, limit uint32) (f flipped) {
+	used, packets := 0, 0
+	for len(b)-used >= protocol.HeaderSize {
+		header := binary.BigEndian.Uint64(b[used:])
+		length := uint32(header)
+		next := used + protocol.HeaderSize + int(length)
+		if header>>32 != uint64(protocol.DataSend) || length > limit || next > len(b) {
+			break
+		}
+		protocol.SetKind(b[used:], protocol.DataEcho)
+		used = next
+		packets++
+	}
+	return flipped{used: used, reply: used, packets: packets}
 }
 
 // answerTo is the kind that a packet's payload goes back as; 0: it is not answered.

@@ -56,6 +56,7 @@ type Settings struct {
 	// ConnectionRate and ServerRate bound what one connection and all together may send. A connection
 	// above either is not read until it may go on.
 	ConnectionRate, ServerRate Rate
+	metered                    bool // whether either is set
 	// NoPause says that the engine can't stop reading, so that a connection which ought to be paused is
 	// sent an ERROR and ended. The server sets it from the engine's capabilities.
 	NoPause bool
@@ -131,6 +132,7 @@ func (v *Service) Configure(s Settings) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
+	s.metered = s.ConnectionRate != Rate{} || s.ServerRate != Rate{}
 	v.limit.configure(s.ServerRate)
 	v.settings.Store(&s)
 	return nil
