@@ -73,10 +73,6 @@ func checkEndInside(t T, s *Suite) {
 // inFlight is what a client sends before it reads, in bytes: more than sockets hold.
 const inFlight = 8 << 20
 
-// smallWindow is the receive buffer of a client that is slow to read, in bytes. It keeps the kernel from
-// taking much in its stead; below a few segments of the loopback (64 KiB) TCP itself would crawl.
-const smallWindow = 256 << 10
-
 // checkHalfClose sends 8 MiB and the end of input before it reads anything. An engine that disclaims
 // half-close must be seen to lose replies, at least once in a few tries.
 func checkHalfClose(t T, s *Suite) {
@@ -99,7 +95,6 @@ func checkHalfClose(t T, s *Suite) {
 func halfClose(t T, srv *server, seed uint64) error {
 	c := srv.dial(t)
 	defer c.close()
-	c.conn.SetReadBuffer(smallWindow)
 	sent := packets(seed, inFlight/4096, 4096-protocol.HeaderSize)
 	before := srv.service.Totals()
 	sending := make(chan error, 1)
@@ -203,7 +198,6 @@ func checkOrderlyClose(t T, s *Suite) {
 func offendAndGoOn(t T, srv *server, seed uint64) error {
 	c := srv.dial(t)
 	defer c.close()
-	c.conn.SetReadBuffer(smallWindow)
 	good := packets(seed, 1000, 1000)
 	bad := protocol.Append(nil, protocol.GoAway, nil)
 

@@ -107,7 +107,6 @@ func drainUnderLoad(t T, s *Suite) error {
 	})
 	// The one that has not read: what it sent is on the way back, in the outbox, or not read yet.
 	slow := srv.dial(t)
-	slow.conn.SetReadBuffer(smallWindow)
 	unread, err := srv.pump(slow, 99, 1000, func(n session.Totals) bool { return n.BytesIn > inFlight/2 }, paused)
 	must(t, err)
 

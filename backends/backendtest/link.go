@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// window is how many bytes a link holds in one direction, unless SetReadBuffer says otherwise.
+// window is how many bytes a link holds in one direction.
 const window = 64 << 10
 
 // link joins a client and a server in memory, and behaves like TCP where engines and sessions differ:
@@ -29,11 +29,10 @@ type link struct {
 // flow is one direction.
 type flow struct {
 	data  []byte
-	most  int
 	ended bool // no more is written
 }
 
-func (f *flow) room() int { return max(f.most-len(f.data), 0) }
+func (f *flow) room() int { return window - len(f.data) }
 
 func (f *flow) take(b []byte) int {
 	n := copy(b, f.data)
@@ -42,7 +41,7 @@ func (f *flow) take(b []byte) int {
 }
 
 func newLink(server, client net.Addr) *link {
-	l := &link{server: server, client: client, up: flow{most: window}, down: flow{most: window}}
+	l := &link{server: server, client: client}
 	l.changed.L = &l.mu
 	return l
 }
@@ -219,14 +218,6 @@ func (c *memoryClient) SetLinger(seconds int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.linger = seconds
-	return nil
-}
-
-func (c *memoryClient) SetReadBuffer(bytes int) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.down.most = bytes
-	c.changed.Broadcast()
 	return nil
 }
 

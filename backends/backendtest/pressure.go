@@ -77,7 +77,6 @@ func checkBlock(t T, s *Suite) {
 	must(t, other.exchange(packets(1, 1, 100)))
 	before := heap()
 	c := srv.dial(t)
-	c.conn.SetReadBuffer(smallWindow)
 	p, err := srv.pump(c, 2, 1000, never, paused)
 	checkBounded(t, srv, other, before)
 	if s.HalfDuplex {
@@ -108,7 +107,7 @@ func checkPushedBack(t T, srv *server, c *client, p pumped) {
 	must(t, c.expectEnd())
 }
 
-// readAll asks whether the server had paused, and then reads all replies.
+// readAll asks whether the server had stopped reading, and then reads all replies.
 func readAll(srv *server, c *client, p pumped) error {
 	n := srv.service.Totals()
 	if n.BytesIn > taken {
@@ -120,9 +119,6 @@ func readAll(srv *server, c *client, p pumped) error {
 	}
 	if err := wait(); err != nil {
 		return err
-	}
-	if n.Pauses == 0 {
-		return fmt.Errorf("nothing was paused: %+v", n)
 	}
 	if err := c.closeWrite(); err != nil {
 		return err
@@ -140,7 +136,6 @@ func checkPauses(t T, s *Suite) {
 		}
 	})
 	c := srv.dial(t)
-	c.conn.SetReadBuffer(smallWindow)
 	must(t, c.exchange(packets(1, 8000, 1500)))
 	must(t, c.exchange(packets(2, 40_000, 0)))
 	must(t, c.exchange(packets(3, 40, 300_000)))
@@ -156,7 +151,6 @@ func checkDrop(t T, s *Suite) {
 	must(t, other.exchange(packets(1, 1, 100)))
 	before := heap()
 	c := srv.dial(t)
-	c.conn.SetReadBuffer(smallWindow)
 	p, err := srv.pump(c, 2, 1000, dropped, never)
 	must(t, err)
 	if s.HalfDuplex {
@@ -184,7 +178,6 @@ func checkOverflowClose(t T, s *Suite) {
 	must(t, other.exchange(packets(1, 1, 100)))
 	before := heap()
 	c := srv.dial(t)
-	c.conn.SetReadBuffer(smallWindow)
 	p, err := srv.pump(c, 2, 1000, violated, never)
 	if s.HalfDuplex {
 		must(t, err)

@@ -71,7 +71,6 @@ type Conn interface {
 	CloseWrite() error
 	// SetLinger(0) has Close reset the connection.
 	SetLinger(seconds int) error
-	SetReadBuffer(bytes int) error
 }
 
 // T is what a check needs of a test: *testing.T has it, and so has a recorder in the tests of this package.
@@ -90,7 +89,7 @@ type check struct {
 
 // checks are in the order in which they run: the simple ones first, as those that follow rest on them.
 func checks() []check {
-	return slices.Concat(framing, violations, closing, pressure, timers, crowd, stopping, draining, listening, sockets)
+	return slices.Concat(framing, violations, closing, pressure, timers, modes, crowd, stopping, draining, listening, sockets)
 }
 
 // Run runs every check.

@@ -126,7 +126,6 @@ func checkWriteTimeout(t T, s *Suite) {
 
 // stopReading sends and reads nothing until the session has ended.
 func stopReading(srv *server, c *client) error {
-	c.conn.SetReadBuffer(smallWindow)
 	closed := func(session.Totals) bool { return srv.ended(session.ErrWriteTimeout) }
 	srv.pump(c, 2, 1000, closed, paused) // an error is what should happen
 	if !waitFor(c.patience, func() bool { return srv.ended(session.ErrWriteTimeout) }) {

@@ -1,0 +1,58 @@
+package backendtest
+
+import (
+	"fmt"
+
+	"echosrv/backends"
+	"echosrv/protocol/session"
+)
+
+var modes = []check{
+	{name: "async: echoes are held for a while", run: checkAsync},
+	{name: "a client above its rate waits", run: checkRate},
+}
+
+// checkAsync: what was held goes out when its time has come, although nothing arrives that the engine
+// would answer.
+func checkAsync(t T, s *Suite) {
+	change := func(set *session.Settings) {
+		set.Mode, set.FlushInterval, set.FlushBytes = session.Async, soon, 64<<10
+	}
+	timed(t, s, change, func(srv *server, c *client) error {
+		for i := range 5 {
+			if err := c.exchange(packets(uint64(i), 3, 100)); err != nil {
+				return err
+			}
+		}
+		if n := srv.service.Totals(); n.Flushes == 0 {
+			return fmt.Errorf("nothing was held: %+v", n)
+		}
+		return nil
+	})
+}
+
+// checkRate: a client that sends more than its rate is not read for a while, and then again, although no
+// write goes on that would wake the engine. Nothing is lost, and the end of input is seen.
+func checkRate(t T, s *Suite) {
+	const perSecond = 500 // and as many at once
+	srv := s.start(t, func(set *session.Settings) { set.ConnectionRate.Packets = perSecond })
+	c := srv.dial(t)
+	err := func() error {
+		for i := range 13 {
+			if err := c.exchange(packets(uint64(i), perSecond/10, 20)); err != nil {
+				return err
+			}
+		}
+		if n := srv.service.Totals(); n.Throttled == 0 {
+			return fmt.Errorf("nothing was throttled: %+v", n)
+		}
+		if err := c.closeWrite(); err != nil {
+			return err
+		}
+		return c.expectEnd()
+	}()
+	if !s.Engine.Capabilities.PauseReads {
+		srv.eventually(t, "the session ends with ErrNoPause", func() bool { return srv.ended(backends.ErrNoPause) })
+	}
+	claim(t, s, "pause-reads", err)
+}
