@@ -14,27 +14,21 @@ type Rate struct{ Packets, Bytes float64 }
 
 // meter is a token bucket for packets and one for bytes. The buckets are safe for concurrent use.
 type meter struct {
+	rate           Rate
 	packets, bytes *rate.Limiter
 	resume         time.Duration // of a connection: when its debt is paid
 }
 
-// configure makes the buckets fit r. A debt is kept.
-func (m *meter) configure(r Rate) {
-	m.packets = fit(m.packets, r.Packets)
-	m.bytes = fit(m.bytes, r.Bytes)
+// newMeter makes full buckets of a second's worth.
+func newMeter(r Rate) *meter {
+	return &meter{rate: r, packets: bucket(r.Packets), bytes: bucket(r.Bytes)}
 }
 
-func fit(l *rate.Limiter, perSecond float64) *rate.Limiter {
-	switch {
-	case perSecond == 0:
+func bucket(perSecond float64) *rate.Limiter {
+	if perSecond == 0 {
 		return nil
-	case l == nil:
-		return rate.NewLimiter(rate.Limit(perSecond), int(min(perSecond, math.MaxInt32)))
-	case float64(l.Limit()) != perSecond:
-		l.SetLimit(rate.Limit(perSecond))
-		l.SetBurst(int(min(perSecond, math.MaxInt32)))
 	}
-	return l
+	return rate.NewLimiter(rate.Limit(perSecond), int(min(perSecond, math.MaxInt32)))
 }
 
 // take accounts for what has arrived and says how long until it is paid for.
@@ -60,11 +54,10 @@ func take(l *rate.Limiter, now time.Duration, n int) (wait time.Duration) {
 // pay accounts for what arrived, and stops reading until it is paid for. With an engine that can't wait,
 // the connection ends, after the reply.
 func (s *Session) pay(now time.Duration, set *Settings, reply []byte, packets, bytes int) {
-	wait := s.service.limit.take(now, packets, bytes)
-	if s.meter == nil {
-		s.meter = new(meter)
+	wait := set.server.take(now, packets, bytes)
+	if s.meter == nil || s.meter.rate != set.ConnectionRate {
+		s.meter = newMeter(set.ConnectionRate)
 	}
-	s.meter.configure(set.ConnectionRate)
 	wait = max(wait, s.meter.take(now, packets, bytes))
 	switch {
 	case wait <= 0 || s.discarding:

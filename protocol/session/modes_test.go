@@ -235,3 +235,31 @@ func TestCountersFillCacheLines(t *testing.T) {
 		t.Errorf("a shard of the counters has %d bytes, want a multiple of a cache line", size)
 	}
 }
+
+// A change of settings while a server runs reaches sessions without a race, and other settings' changes
+// leave what a rate is owed.
+func TestConfigureWhileSessionsRun(t *testing.T) {
+	d := newDriver(t, func(s *Settings) { s.ServerRate.Packets = 10 })
+	changed := make(chan error)
+	go func() {
+		set := d.service.Settings()
+		for i := range 100 {
+			set.MaxPayload = 1000 + i
+			if err := d.service.Configure(set); err != nil {
+				changed <- err
+				return
+			}
+		}
+		changed <- nil
+	}()
+	for range 15 {
+		d.receive(send("1"))
+	}
+	if err := <-changed; err != nil {
+		t.Fatal(err)
+	}
+	if d.Reading() {
+		t.Error("15 packets of 10 a second were taken without a pause: the debt was forgotten")
+	}
+	d.end(nil)
+}

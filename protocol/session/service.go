@@ -56,7 +56,8 @@ type Settings struct {
 	// ConnectionRate and ServerRate bound what one connection and all together may send. A connection
 	// above either is not read until it may go on.
 	ConnectionRate, ServerRate Rate
-	metered                    bool // whether either is set
+	metered                    bool   // whether either is set
+	server                     *meter // of ServerRate, shared by all sessions
 	// NoPause says that the engine can't stop reading, so that a connection which ought to be paused is
 	// sent an ERROR and ended. The server sets it from the engine's capabilities.
 	NoPause bool
@@ -101,7 +102,7 @@ type Events interface {
 	Violation(s *Session, v *protocol.Violation)
 	// Dropped: the newest packets did not fit into the outbox and were discarded.
 	Dropped(s *Session, packets int)
-	// Closed: the session has ended; its counters are final.
+	// Closed: the session has ended; its counters are final, and Queued is what was never sent.
 	Closed(s *Session, reason error)
 }
 
@@ -115,7 +116,6 @@ type Service struct {
 	ids      atomic.Uint64
 	open     atomic.Int64 // sessions that were not refused
 	queued   atomic.Int64 // bytes in all outboxes
-	limit    meter        // of the whole server
 	counters [counterShards]Counters
 }
 
@@ -133,7 +133,11 @@ func (v *Service) Configure(s Settings) error {
 		return err
 	}
 	s.metered = s.ConnectionRate != Rate{} || s.ServerRate != Rate{}
-	v.limit.configure(s.ServerRate)
+	if before := v.settings.Load(); before != nil && before.ServerRate == s.ServerRate {
+		s.server = before.server // with what was taken from it
+	} else {
+		s.server = newMeter(s.ServerRate)
+	}
 	v.settings.Store(&s)
 	return nil
 }

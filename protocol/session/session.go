@@ -129,8 +129,6 @@ func (s *Session) Close(reason error) {
 		c.Partial.Add(1)
 		s.dropPart()
 	}
-	v.queued.Add(-int64(s.out.Len()))
-	s.out.Reset()
 	c.Closed.Add(1)
 	if !s.refused {
 		v.open.Add(-1)
@@ -138,6 +136,8 @@ func (s *Session) Close(reason error) {
 	if v.events != nil {
 		v.events.Closed(s, reason)
 	}
+	v.queued.Add(-int64(s.out.Len()))
+	s.out.Reset()
 	*s = Session{}
 	v.sessions.Put(s)
 }
