@@ -258,7 +258,7 @@ func brokenContract() []breakage {
 
 func leaking() []breakage {
 	caught := func(text string) map[string]string {
-		return map[string]string{"end of input between packets": text}
+		return map[string]string{"end of input between packets": text, "restarts under load": text}
 	}
 	return []breakage{
 		{name: "leaks a buffer", leaks: true, caught: caught("buffers of"),

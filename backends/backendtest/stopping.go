@@ -3,7 +3,9 @@ package backendtest
 import (
 	"errors"
 	"net"
+	"os"
 	"sync"
+	"testing"
 	"time"
 
 	"echosrv/backends"
@@ -11,6 +13,7 @@ import (
 
 var stopping = []check{
 	{name: "stop under load", run: checkStop},
+	{name: "restarts under load", run: checkRestarts},
 	{name: "close before serve", run: checkCloseFirst},
 	{name: "sessions refused", run: checkRefused},
 }
@@ -51,6 +54,59 @@ func checkStop(t T, s *Suite) {
 		t.Errorf("sessions ended with %v, none with ErrStopped", srv.endings())
 	}
 	checkGone(t, srv)
+}
+
+// soakVariable has the restarts go on for a duration, such as 1m.
+const soakVariable = "BACKENDTEST_SOAK"
+
+// checkRestarts starts and stops servers while clients are busy, and others connect and go in between.
+// What only a rare moment leaks shows in the count around the check.
+func checkRestarts(t T, s *Suite) {
+	rounds := 4
+	if testing.Short() {
+		rounds = 2
+	}
+	soak, _ := time.ParseDuration(os.Getenv(soakVariable))
+	for end := time.Now().Add(soak); rounds > 0 || time.Now().Before(end); rounds-- {
+		srv := s.start(t, nil)
+		var clients sync.WaitGroup
+		for i := range 10 {
+			clients.Go(func() { srv.visit(uint64(i), i%3 == 0) })
+		}
+		srv.eventually(t, "the clients are busy", func() bool { return srv.service.Totals().PacketsIn > 2000 })
+		if rounds%2 == 0 {
+			srv.drain(t)
+		}
+		srv.close(t)
+		srv.awaitServe(t)
+		clients.Wait()
+	}
+}
+
+// visit exchanges packets until the server goes: on one connection, or on a new one each time, which it
+// leaves in one way or another.
+func (srv *server) visit(seed uint64, restless bool) {
+	for {
+		c, err := srv.connect()
+		if err != nil {
+			return
+		}
+		for err == nil {
+			seed += 10
+			err = c.exchange(packets(seed, 20, 300))
+			if restless {
+				break
+			}
+		}
+		if seed%20 < 10 {
+			c.reset()
+		} else {
+			c.close()
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // checkGone asks whether the listening socket has gone.
