@@ -33,7 +33,8 @@ const (
 	large                        // what arrives is large: see large_linux.go
 	watching                     // the receive under way is one of a large connection
 	listed                       // and it is its turn soon
-	polling                      // waiting until the socket can be written again
+	blocked                      // the socket takes nothing more for now
+	polling                      // the kernel says when that changes
 	sending                      // a send was prepared and its outcome is not yet known
 	ended                        // our output was shut down
 	registered                   // the socket is in the ring's table of files, at slot
@@ -148,7 +149,7 @@ func (l *loop) settle(now time.Duration, c *conn) {
 		}
 	}
 	if s.Queued() > 0 {
-		if !c.is(polling) {
+		if !c.is(blocked) {
 			l.write(c, nil, piece{})
 			return
 		}

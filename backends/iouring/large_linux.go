@@ -72,18 +72,20 @@ func (l *loop) readable(now time.Duration, e cqe) {
 func (l *loop) takeLarge() {
 	for len(l.ready) > 0 && !l.taking {
 		c := l.conns.find(l.ready[0])
-		if c != nil && c.session != nil && !c.is(sending) && c.session.Reading() {
+		if c != nil && c.is(sending) {
+			return // its outcome comes first
+		}
+		if c != nil && c.session != nil && c.session.Reading() {
 			p, ok := l.buffers.lend()
 			if !ok {
-				return // until the next turn, when it has been sent what is in them
+				return // until what is in them has been sent
 			}
 			l.taking, l.area = true, p
 			c.state |= receiving | watching
 			l.ring.sqe().receiveInto(c.target(), l.buffers.bytes(p), c.key(largeKind))
 		}
-		// Any other is watched again when it may read.
 		if c != nil {
-			c.state &^= listed
+			c.state &^= listed // one that may not read now is watched again when it may
 		}
 		l.ready = l.ready[:copy(l.ready, l.ready[1:])]
 	}

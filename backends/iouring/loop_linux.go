@@ -113,7 +113,7 @@ func (l *loop) run() error {
 	if err := l.ring.enable(); err != nil {
 		return err
 	}
-	l.ring.sqe().pollReadable(l.waker.FD, makeKey(wakeKind, 0, 0))
+	l.ring.sqe().pollEach(target{fd: int32(l.waker.FD)}, unix.POLLIN, makeKey(wakeKind, 0, 0))
 	l.accept()
 	for !l.finished() {
 		if err := l.turn(); err != nil {
@@ -242,7 +242,7 @@ func (l *loop) dispatch(now time.Duration, e cqe) {
 	case wakeKind:
 		l.waker.Clear()
 		if e.flags&cqeMore == 0 {
-			l.ring.sqe().pollReadable(l.waker.FD, makeKey(wakeKind, 0, 0))
+			l.ring.sqe().pollEach(target{fd: int32(l.waker.FD)}, unix.POLLIN, makeKey(wakeKind, 0, 0))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,12 +22,17 @@ import (
 // serve runs a backend with real sessions until the end of the test.
 func serve(t *testing.T, options backends.Options) backends.Backend {
 	t.Helper()
-	if err := available(); err != nil {
-		t.Skip(err)
-	}
 	service, err := session.NewService(session.DefaultSettings(), buffer.NewPool(0), nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return serveSessions(t, options, func(now time.Duration, peer backends.Peer) backends.Session { return service.Open(now, peer) })
+}
+
+func serveSessions(t *testing.T, options backends.Options, open func(time.Duration, backends.Peer) backends.Session) backends.Backend {
+	t.Helper()
+	if err := available(); err != nil {
+		t.Skip(err)
 	}
 	spec, err := backends.ParseSpec("iouring", []backends.Engine{Engine()})
 	if err != nil {
@@ -37,7 +43,7 @@ func serve(t *testing.T, options backends.Options) backends.Backend {
 	}
 	b, err := spec.Engine.New(backends.Config{
 		Address: "127.0.0.1:0", Threads: 1, Options: spec.Options, Log: slog.New(slog.DiscardHandler),
-		Open: func(now time.Duration, peer backends.Peer) backends.Session { return service.Open(now, peer) },
+		Open: open,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -55,8 +61,12 @@ func serve(t *testing.T, options backends.Options) backends.Backend {
 
 // write writes all of b to a blocking socket, without allocating.
 func write(t *testing.T, fd int, b []byte) {
-	if n, err := unix.Write(fd, b); n != len(b) {
-		t.Fatalf("wrote %d of %d bytes: %v", n, len(b), err)
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			t.Fatal(err)
+		}
+		b = b[max(n, 0):]
 	}
 }
 
@@ -147,6 +157,70 @@ func TestZeroCopy(t *testing.T) {
 		if len(l.zero.pins) == 0 || l.zero.open != 0 {
 			t.Errorf("%d places for pins were made, %d are in use; want some and none", len(l.zero.pins), l.zero.open)
 		}
+	}
+}
+
+// counting is a session that counts how often it is asked what is pending.
+type counting struct {
+	backends.Session
+	pending *atomic.Int64
+	eof     *atomic.Bool
+}
+
+func (c counting) Pending(dst [][]byte) [][]byte {
+	c.pending.Add(1)
+	return c.Session.Pending(dst)
+}
+
+func (c counting) EOF(now time.Duration) {
+	c.Session.EOF(now)
+	c.eof.Store(true)
+}
+
+// A peer that has ended its input and doesn't read costs nothing while it doesn't: its end of input is not
+// taken for room to write, again and again.
+func TestBlockedAfterEndOfInput(t *testing.T) {
+	settings := session.DefaultSettings()
+	settings.Outbox.Bytes, settings.Outbox.Packets = 64<<20, 1<<20
+	service, err := session.NewService(settings, buffer.NewPool(0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pending atomic.Int64
+	var eof atomic.Bool
+	b := serveSessions(t, nil, func(now time.Duration, peer backends.Peer) backends.Session {
+		return counting{service.Open(now, peer), &pending, &eof}
+	})
+	fd, other := dial(t, b.Addr()), dial(t, b.Addr())
+	packet := protocol.Append(nil, protocol.DataSend, make([]byte, 60_000))
+	const packets = 400 // 24 MB: more than the sockets of both ends hold
+	for range packets {
+		write(t, fd, packet)
+	}
+	if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
+		t.Fatal(err)
+	}
+	small, reply := protocol.Append(nil, protocol.DataSend, []byte("x")), make([]byte, protocol.HeaderSize+1)
+	exchange := func() {
+		write(t, other, small)
+		read(t, other, reply)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !eof.Load(); exchange() {
+		if time.Now().After(deadline) {
+			t.Fatal("the end of input was not seen")
+		}
+	}
+	before := pending.Load()
+	const turns = 500
+	for range turns {
+		exchange()
+	}
+	if n := pending.Load() - before; n > turns/10 {
+		t.Errorf("in %d turns %d sends were tried that could not succeed", turns, n)
+	}
+	read(t, fd, make([]byte, packets*len(packet)))
+	if n, err := unix.Read(fd, reply); n != 0 || err != nil {
+		t.Errorf("after all echoes: %d, %v; want the end", n, err)
 	}
 }
 

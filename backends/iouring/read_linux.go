@@ -107,7 +107,7 @@ func (l *loop) bytes(now time.Duration, c *conn, p piece) {
 	switch {
 	case len(reply) == 0:
 		l.buffers.giveBack(p)
-	case c.is(polling):
+	case c.is(blocked):
 		// The socket takes nothing now, and a slow reader may not hold blocks that all share.
 		c.session.Sent(now, 0, reply)
 		l.buffers.giveBack(p)

@@ -98,10 +98,10 @@ func (s *sqe) pollOnce(t target, events uint32, k key) {
 	s.opFlags = pollBits(events)
 }
 
-// pollReadable completes each time that fd becomes readable, until it completes without cqeMore.
-func (s *sqe) pollReadable(fd int, k key) {
-	s.opcode, s.fd, s.userData = opPollAdd, int32(fd), uint64(k)
-	s.opFlags, s.len = pollBits(unix.POLLIN), pollMultishot
+// pollEach is pollOnce that completes again each time, until it completes without cqeMore.
+func (s *sqe) pollEach(t target, events uint32, k key) {
+	s.pollOnce(t, events, k)
+	s.len = pollMultishot
 }
 
 // accept goes on accepting until it completes without cqeMore.

@@ -118,10 +118,21 @@ func (l *loop) sent(now time.Duration, s *send) {
 		return
 	}
 	if taken < int(s.total) {
-		c.state |= polling
-		l.ring.sqe().pollOnce(c.target(), unix.POLLOUT, c.key(pollKind))
+		c.state |= blocked
+		l.poll(c)
 	}
 	l.settle(now, c)
+}
+
+// poll has the kernel say when the socket can be written again. The request goes on until the connection is
+// closed: once the socket had no room, which is when this is asked for, it completes each time that there
+// is room again and not otherwise. One that is done after one completion would not do, as the kernel adds
+// the end of input (POLLRDHUP) to what is waited for, which stays.
+func (l *loop) poll(c *conn) {
+	if !c.is(polling) {
+		c.state |= polling
+		l.ring.sqe().pollEach(c.target(), unix.POLLOUT, c.key(pollKind))
+	}
 }
 
 // writable goes on with what is pending after the socket refused some.
@@ -130,10 +141,17 @@ func (l *loop) writable(now time.Duration, e cqe) {
 	if c == nil {
 		return
 	}
-	c.state &^= polling
+	if e.flags&cqeMore == 0 {
+		c.state &^= polling
+	}
 	if c.is(closing) {
 		l.release(c)
 		return
+	}
+	if e.res < 0 || e.res&(unix.POLLOUT|unix.POLLERR|unix.POLLHUP) != 0 {
+		c.state &^= blocked
+	} else if c.is(blocked) {
+		l.poll(c)
 	}
 	l.settle(now, c)
 }
