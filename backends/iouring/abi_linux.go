@@ -158,6 +158,7 @@ const (
 	registerEnableRings = 12
 	registerFiles2      = 13
 	registerRingFDs     = 20
+	unregisterRingFDs   = 21
 	registerPbufRing    = 22
 )
 

@@ -133,7 +133,15 @@ func (r *ring) registerFiles() uint32 {
 
 // close gives everything back to the kernel. Requests that have not completed are cancelled by it, some
 // time later: a loop that wants its sockets closed waits for their completions first.
+//
+// It is called on the thread that called enable. The registration of the ring with that thread would keep
+// it, and every file registered with it, open for as long as the thread lives: the first thread of a
+// process lives on when its goroutine has ended.
 func (r *ring) close() {
+	if r.enterFlags&enterRegisteredRing != 0 {
+		u := resourceUpdate{offset: uint32(r.enterFD)}
+		_, _, _ = unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), unregisterRingFDs, uintptr(unsafe.Pointer(&u)), 1, 0, 0)
+	}
 	if r.rings != nil {
 		_ = unix.Munmap(r.rings)
 	}
