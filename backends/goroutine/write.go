@@ -12,6 +12,12 @@ type vector [16][]byte
 
 var vectors = sync.Pool{New: func() any { return new(vector) }}
 
+// give returns v, and lets go of what it points to.
+func (v *vector) give() {
+	clear(v[:])
+	vectors.Put(v)
+}
+
 // flush writes what is pending and then the reply, as far as the socket takes it at once. What is left
 // stays with the session, and a second goroutine goes on with it.
 func (c *conn) flush(now time.Duration, reply []byte) error {
@@ -50,7 +56,7 @@ func (c *conn) writePending(queued int) (n int, full bool, err error) {
 		return 0, false, nil
 	}
 	v := vectors.Get().(*vector)
-	defer vectors.Put(v)
+	defer v.give()
 	for _, piece := range c.session.Pending(v[:0]) {
 		m, full, err := c.writeNow(piece)
 		n += m
@@ -69,7 +75,7 @@ func (c *conn) writeRest() {
 		return
 	}
 	v := vectors.Get().(*vector)
-	defer vectors.Put(v)
+	defer v.give()
 	c.writing = true
 	go c.writeOne(c.session.Pending(v[:0:1])[0])
 }
