@@ -45,7 +45,7 @@ func Engine() backends.Engine {
 			Timers: true, OrderlyClose: true, NoDelay: true, CPUPinning: true,
 		},
 		Options: []backends.Option{
-			{Key: optTrigger, Default: level, Help: "level or edge: be told of a state, or of its changes", Check: backends.Choice(level, edge)},
+			{Key: optTrigger, Default: edge, Help: "edge or level: be told of changes, or of a state", Check: backends.Choice(level, edge)},
 			{Key: optAccept, Default: reuseport, Help: "reuseport: every thread accepts for itself; handoff: one more thread accepts for all", Check: backends.Choice(reuseport, handoff)},
 			{Key: optBusy, Default: "0s", Help: "poll this long before sleeping, at the price of a busy CPU", Check: backends.Duration(time.Second)},
 			{Key: optBuffer, Default: "256KiB", Help: "bytes that one read takes at most; one such buffer for each thread", Check: backends.Bytes(4<<10, 16<<20)},

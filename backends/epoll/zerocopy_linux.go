@@ -144,8 +144,7 @@ func (l *loop) postpone(c *conn) {
 	l.timers.Add(at, c.key())
 	if !l.edge {
 		// Only the completions matter now; told of them as they come, not of a hang-up again and again.
-		c.interest = unix.EPOLLET
-		l.poller.modify(int(c.fd), c.generation, c.interest)
+		l.poller.modify(int(c.fd), c.generation, unix.EPOLLET)
 	}
 }
 

@@ -137,12 +137,14 @@ func (b *backend) closed(sock lib.Conn, err error) lib.Action {
 	case sock == b.control:
 		b.control = nil
 	}
-	b.stopIfDrained()
 	b.mu.Unlock()
 	b.table.Closed()
 	if c != nil && c.session != nil {
-		c.end(err)
+		c.end(err) // before the server stops: it ended by itself
 	}
+	b.mu.Lock()
+	b.stopIfDrained()
+	b.mu.Unlock()
 	return lib.None
 }
 

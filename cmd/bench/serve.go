@@ -49,7 +49,7 @@ func (cmd *command) serveCommand() *cli.Command {
 			}()
 			line, err := json.Marshal(runner.Announcement{
 				Address: s.Addr().String(), Engine: spec.Engine.Name, Model: spec.Engine.Model, Library: spec.Engine.Library,
-				Threads: options.Threads, GOMAXPROCS: runtime.GOMAXPROCS(0), MaxPacket: options.Session.MaxPayload,
+				Threads: s.Description().Threads, GOMAXPROCS: runtime.GOMAXPROCS(0), MaxPacket: options.Session.MaxPayload,
 			})
 			if err != nil {
 				return err
