@@ -1,7 +1,8 @@
 // Package iouring is the engine written here on Linux's io_uring: one or more threads, each with its own
 // ring. Where an epoll loop is told that a socket can be read and then reads it, here the loop leaves
 // requests with the kernel ("accept whoever comes", "receive whatever arrives") and is told of results.
-// There is one system call for a whole turn of a loop, however many connections it serves.
+// There is one system call for a whole turn of a loop, however many connections it serves (two, when it
+// has nothing left to do and sleeps).
 //
 // # The rings
 //
@@ -38,8 +39,10 @@
 //	ACCEPT completes            a slot, a session, its file registered with the ring; RECV is prepared
 //	RECV completes with bytes   Session.Receive; SEND of the reply, out of the block that the bytes came in
 //	SEND was taken whole        nothing is reported; Session.Sent, the block goes back
-//	SEND was taken in part      Session.Sent copies the rest to the session's outbox; POLL_ADD waits until
-//	                            the socket can be written; SENDMSG of what is pending
+//	SEND was taken in part      Session.Sent copies the rest to the session's outbox; POLL_ADD says when the
+//	                            socket can be written; SENDMSG of what is pending
+//	much came at once           the RECV is cancelled; POLL_ADD says when there is more, and RECVs of such
+//	                            connections go one at a time (large_linux.go)
 //	the session pauses          ASYNC_CANCEL of the RECV; it is prepared again when the session reads on
 //	RECV completes with 0       the end of input: Session.EOF
 //	the session ends            shutdown(2) of our side, if it says so; ASYNC_CANCEL of what is under way;
@@ -56,18 +59,18 @@
 //
 // # Who owns the memory
 //
-//	rings, blocks       mapped outside of Go's heap, for as long as the loop runs
-//	a block             the kernel's, while it is being filled; the session's, from Receive until the reply
-//	                    has been settled; then the kernel's again. A slow reader never holds one: what its
-//	                    socket refuses is copied
-//	what is Pending     the session's; the kernel reads it only during step 1
-//	scratch for SENDMSG the loop's; likewise
+//	rings, blocks, areas  mapped outside of Go's heap, for as long as the loop runs
+//	a block               the kernel's while it is being filled; the session's from Receive until the
+//	                      reply has been settled; then the kernel's again. A slow reader never holds one:
+//	                      what its socket refuses is copied
+//	an area               the same, for one large receive
+//	what is Pending       the session's; the kernel reads it only during step 1
+//	scratch for SENDMSG   the loop's; likewise
 //
-// With the option zerocopy what a session holds pending is then sent from where it is, and its
-// buffers are pinned until the kernel says that it is done with them (zerocopy_linux.go).
-//
-// Apart from that the kernel reads Go's memory only while it is called, with what it reads held by the loop's list of
-// sends, and the collector needs no deceiving.
+// So the kernel reads Go's memory only while it is called, the loop's list of sends holds what it reads,
+// and the collector needs no deceiving. With the option zerocopy, what a session holds pending is sent from
+// where it is, and its buffers are pinned until the kernel says that it is done with them
+// (zerocopy_linux.go).
 package iouring
 
 import "echosrv/backends"
