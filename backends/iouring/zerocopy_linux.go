@@ -1,6 +1,7 @@
 package iouring
 
 import (
+	"math"
 	"time"
 
 	"echosrv/backends/internal/sock"
@@ -20,6 +21,9 @@ import (
 // pinPatience is how long a closed connection may wait for the kernel to be done with its buffers; then it
 // is reset, which makes the kernel forget them.
 const pinPatience = 5 * time.Second
+
+// maxPins is how many sends of a connection may be pinned at once; more are copied.
+const maxPins = math.MaxUint8
 
 // pinner is a session that lets its pending buffers be pinned.
 type pinner interface {
@@ -43,7 +47,7 @@ type pin struct {
 
 // mayPin says whether this much is worth a zero-copy send, and can be pinned.
 func (l *loop) mayPin(c *conn, pending int) bool {
-	if l.zero.least == 0 || pending < l.zero.least || c.is(copying) {
+	if l.zero.least == 0 || pending < l.zero.least || c.is(copying) || c.pins == maxPins {
 		return false
 	}
 	_, ok := c.session.(pinner)
