@@ -117,6 +117,16 @@ func (b *backend) Close() error {
 	return nil
 }
 
+// Activity is how many turns all loops made, and how many reads and writes they tried.
+func (b *backend) Activity() (turns, reads, writes uint64) {
+	for _, l := range b.loops {
+		turns += l.activity.turns.Load()
+		reads += l.activity.reads.Load()
+		writes += l.activity.writes.Load()
+	}
+	return turns, reads, writes
+}
+
 func (b *backend) advance(to int32) {
 	for {
 		now := b.stage.Load()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,10 +34,23 @@ type loop struct {
 	// that had more to read than one turn allows, or that go on reading after a pause.
 	again, turn []*conn
 
+	reads, writes uint64 // tried in this turn
+	activity      activity
+
 	accepting
 	drained bool // Drain was passed on to the sessions
 
 	inbox inbox
+}
+
+// activity counts what a loop did, for those who watch it. It is brought up to date once a turn.
+type activity struct{ turns, reads, writes atomic.Uint64 }
+
+func (l *loop) count() {
+	l.activity.turns.Add(1)
+	l.activity.reads.Add(l.reads)
+	l.activity.writes.Add(l.writes)
+	l.reads, l.writes = 0, 0
 }
 
 // inbox is how an acceptor hands sockets to another loop.
@@ -94,6 +108,7 @@ func (l *loop) run() error {
 			l.waker.Clear()
 			l.adopt()
 		}
+		l.count()
 		if l.stop() {
 			return nil
 		}

@@ -15,6 +15,7 @@ func (l *loop) read(c *conn) {
 		return
 	}
 	l.freshBuffer()
+	l.reads++
 	n, errno := sock.Read(int(c.fd), l.buffer)
 	switch {
 	case errno == unix.EAGAIN:

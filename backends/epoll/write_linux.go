@@ -23,6 +23,7 @@ func (l *loop) settle(c *conn, reply []byte) {
 		errno = l.writeQueued(c, reply)
 	case len(reply) > 0:
 		var n int
+		l.writes++
 		if n, errno = sock.Write(int(c.fd), reply); errno != 0 {
 			n = 0
 		}
@@ -74,6 +75,7 @@ func (l *loop) writeQueued(c *conn, reply []byte) unix.Errno {
 
 // writeVector writes v once: pending bytes of the session, and behind them the tail.
 func (l *loop) writeVector(c *conn, v *sock.Vector, pending int, tail []byte) (n int, errno unix.Errno) {
+	l.writes++
 	if l.mayPin(c, pending, tail) {
 		n, errno = l.writePinned(c, v, pending, len(tail))
 	} else {

@@ -32,6 +32,7 @@ type zeroCopy struct {
 	pool        *buffer.Pool
 	shared      *buffer.Buffer // the memory of loop.buffer
 	scratch     []*buffer.Buffer
+	sends       uint64 // that were made so
 	completions sock.Completions
 }
 
@@ -81,6 +82,7 @@ func (l *loop) writePinned(c *conn, v *sock.Vector, pending, reply int) (n int, 
 	}
 	send := c.pins.sends
 	c.pins.sends++
+	l.zero.sends++
 	if p, ok := c.session.(pinner); ok && pending > 0 {
 		l.zero.scratch = p.Pin(l.zero.scratch[:0], min(n, pending))
 		for _, b := range l.zero.scratch {
