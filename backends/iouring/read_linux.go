@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"echosrv/backends/internal/sock"
 )
 
 // read sees to it that a receive is under way if the session wants bytes, and none if it doesn't. One that
@@ -107,6 +109,11 @@ func (l *loop) bytes(now time.Duration, c *conn, p piece) {
 	switch {
 	case len(reply) == 0:
 		l.buffers.giveBack(p)
+		// A reset that comes in the same moment as the bytes before it is not reported: the receive stopped
+		// at a short read, and nothing will wake it again. A send would find out, but there is none.
+		if errno := sock.Error(int(c.fd)); errno != 0 {
+			l.drop(c, reset(errno))
+		}
 	case c.is(blocked):
 		// The socket takes nothing now, and a slow reader may not hold blocks that all share.
 		c.session.Sent(now, 0, reply)

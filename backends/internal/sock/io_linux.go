@@ -86,9 +86,13 @@ func Pin(cpu int) (unpin func(), err error) {
 	return func() { _ = unix.SchedSetaffinity(0, &before) }, nil
 }
 
-// PinThread confines the calling thread, which must be locked to its goroutine, to one CPU.
-func PinThread(cpu int) error {
-	var set unix.CPUSet
-	set.Set(cpu)
-	return unix.SchedSetaffinity(0, &set)
+// Error takes the error that waits to be reported for a socket, 0 if there is none (socket(7), SO_ERROR).
+func Error(fd int) unix.Errno {
+	var pending int32
+	size := uint32(unsafe.Sizeof(pending))
+	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR, uintptr(unsafe.Pointer(&pending)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return errno
+	}
+	return unix.Errno(pending)
 }
