@@ -23,7 +23,8 @@ import (
 //
 // Times are monotonic and count from an arbitrary moment of this process: see Now.
 type Session interface {
-	// Receive takes bytes that arrived, at least one, which it may change in place. The reply, which may
+	// Receive takes bytes that arrived, at least one, which it may change in place. An engine that can't take
+	// a read back may still bring what was under way when Reading turned false, about a mebibyte at most. The reply, which may
 	// alias b, goes to the peer after all that is Pending. Every reply must be settled with Sent before
 	// the next call to any method that takes a time.
 	Receive(now time.Duration, b []byte) (reply []byte)
@@ -43,6 +44,10 @@ type Session interface {
 	// Pending appends the queued bytes, in order, to dst, up to its capacity: an engine chooses how many
 	// slices it can write at once by the capacity of the scratch that it passes.
 	Pending(dst [][]byte) [][]byte
+	// Steady reports that there is nothing for the engine to see to but the reply in its hands: nothing is
+	// queued, the session reads on, isn't ending, and has no deadline. It stands for the five questions
+	// below on the plain path, and stays true through a Sent that settles the whole reply.
+	Steady() bool
 	// Queued is the number of bytes that wait to be written.
 	Queued() int
 	// Reading is false while the session wants no more bytes: until something was sent or Expire called.

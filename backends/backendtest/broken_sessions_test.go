@@ -216,6 +216,7 @@ func (idler) Reading() bool                        { return true }
 func (idler) Ending() bool                         { return false }
 func (idler) Done() bool                           { return false }
 func (idler) Deadline() time.Duration              { return 0 }
+func (idler) Steady() bool                         { return false }
 
 // The sessions below break the contract in the engine's stead.
 

@@ -28,7 +28,9 @@ func (l *loop) read(c *conn) {
 		l.settle(c, nil)
 	default:
 		reply := c.session.Receive(l.now, l.buffer[:n])
-		l.settle(c, reply)
+		if !l.answer(c, reply) {
+			l.settle(c, reply)
+		}
 		if l.edge && c.session != nil && (n == len(l.buffer) || c.ended) {
 			l.readAgain(c) // there is, or may be, more, and no new event for it
 		}

@@ -9,6 +9,23 @@ import (
 	"echosrv/backends/internal/sock"
 )
 
+// answer is settle for the plain path: a session that wants nothing but to have its reply written, and a
+// socket that takes all of it. It reports whether that was so; otherwise nothing has been done.
+func (l *loop) answer(c *conn, reply []byte) bool {
+	s := c.session
+	if c.full || len(reply) == 0 || !s.Steady() || l.mayPin(c, 0, reply) {
+		return false
+	}
+	l.writes++
+	n, errno := sock.Write(int(c.fd), reply)
+	if errno == 0 && n == len(reply) {
+		s.Sent(l.now, n, reply)
+		return true
+	}
+	l.sent(c, n, errno, reply)
+	return true
+}
+
 // settle writes what the session wants written, pending bytes before the reply, and then does what else
 // it wants. The connection may be closed afterwards: then its session is nil.
 func (l *loop) settle(c *conn, reply []byte) {
@@ -22,14 +39,26 @@ func (l *loop) settle(c *conn, reply []byte) {
 	case s.Queued() > 0 || l.mayPin(c, 0, reply):
 		errno = l.writeQueued(c, reply)
 	case len(reply) > 0:
-		var n int
 		l.writes++
-		if n, errno = sock.Write(int(c.fd), reply); errno != 0 {
-			n = 0
-		}
-		c.full = n < len(reply)
-		s.Sent(l.now, n, reply)
+		n, errno := sock.Write(int(c.fd), reply)
+		l.sent(c, n, errno, reply)
+		return
 	}
+	l.wrote(c, errno)
+}
+
+// sent settles a reply of which one write took n bytes, or failed.
+func (l *loop) sent(c *conn, n int, errno unix.Errno, reply []byte) {
+	if errno != 0 {
+		n = 0
+	}
+	c.full = n < len(reply)
+	c.session.Sent(l.now, n, reply)
+	l.wrote(c, errno)
+}
+
+// wrote goes on after the writes of a connection, unless the last one failed for good.
+func (l *loop) wrote(c *conn, errno unix.Errno) {
 	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
 		l.drop(c, fmt.Errorf("%w: write: %w", backends.ErrReset, errno))
 		return

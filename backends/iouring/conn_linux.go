@@ -149,6 +149,9 @@ func (l *loop) settle(now time.Duration, c *conn) {
 			s.Drain(now)
 		}
 	}
+	if c.state|registered == receiving|registered && s.Steady() {
+		return // nearly always: it is being received from, and that is all it wants
+	}
 	if s.Queued() > 0 {
 		if !c.is(blocked) {
 			l.write(c, nil, piece{})

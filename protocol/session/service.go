@@ -57,6 +57,7 @@ type Settings struct {
 	// above either is not read until it may go on.
 	ConnectionRate, ServerRate Rate
 	metered                    bool   // whether either is set
+	timed                      bool   // whether a silent connection has a deadline
 	server                     *meter // of ServerRate, shared by all sessions
 	// NoPause says that the engine can't stop reading, so that a connection which ought to be paused is
 	// sent an ERROR and ended. The server sets it from the engine's capabilities.
@@ -132,6 +133,7 @@ func (v *Service) Configure(s Settings) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
+	s.timed = s.Heartbeat > 0 || s.IdleTimeout > 0
 	s.metered = s.ConnectionRate != Rate{} || s.ServerRate != Rate{}
 	if before := v.settings.Load(); before != nil && before.ServerRate == s.ServerRate {
 		s.server = before.server // with what was taken from it

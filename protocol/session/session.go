@@ -71,6 +71,11 @@ func (s *Session) RemoteAddr() string {
 // Received is the number of whole packets and of bytes that arrived.
 func (s *Session) Received() (packets, bytes uint64) { return s.packets, s.bytes }
 
+// Steady reports whether an engine has nothing to see to but the reply in its hands.
+func (s *Session) Steady() bool {
+	return s.state == state{} && s.part == nil && s.out.Len() == 0 && !s.service.settings.Load().timed
+}
+
 // Queued is the number of bytes that wait to be written.
 func (s *Session) Queued() int { return s.out.Len() - s.held() }
 
