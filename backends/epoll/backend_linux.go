@@ -120,9 +120,8 @@ func (b *backend) Close() error {
 // Activity is how many turns all loops made, and how many reads and writes they tried.
 func (b *backend) Activity() (turns, reads, writes uint64) {
 	for _, l := range b.loops {
-		turns += l.activity.turns.Load()
-		reads += l.activity.reads.Load()
-		writes += l.activity.writes.Load()
+		t, r, w := l.tally.Read()
+		turns, reads, writes = turns+t, reads+r, writes+w
 	}
 	return turns, reads, writes
 }

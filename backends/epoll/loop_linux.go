@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"echosrv/backends"
 	"echosrv/backends/internal/sock"
+	"echosrv/backends/internal/tally"
 	"echosrv/backends/internal/timer"
 	"echosrv/protocol/buffer"
 )
@@ -35,22 +35,12 @@ type loop struct {
 	again, turn []*conn
 
 	reads, writes uint64 // tried in this turn
-	activity      activity
+	tally         tally.Tally
 
 	accepting
 	drained bool // Drain was passed on to the sessions
 
 	inbox inbox
-}
-
-// activity counts what a loop did, for those who watch it. It is brought up to date once a turn.
-type activity struct{ turns, reads, writes atomic.Uint64 }
-
-func (l *loop) count() {
-	l.activity.turns.Add(1)
-	l.activity.reads.Add(l.reads)
-	l.activity.writes.Add(l.writes)
-	l.reads, l.writes = 0, 0
 }
 
 // inbox is how an acceptor hands sockets to another loop.
@@ -108,7 +98,8 @@ func (l *loop) run() error {
 			l.waker.Clear()
 			l.adopt()
 		}
-		l.count()
+		l.tally.Turn(l.reads, l.writes)
+		l.reads, l.writes = 0, 0
 		if l.stop() {
 			return nil
 		}

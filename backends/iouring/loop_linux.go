@@ -8,6 +8,7 @@ import (
 
 	"echosrv/backends"
 	"echosrv/backends/internal/sock"
+	"echosrv/backends/internal/tally"
 	"echosrv/backends/internal/timer"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,9 @@ type loop struct {
 	vectors    []*sock.Vector
 	zero       zeroCopy
 	largeReads
+
+	reads, writes uint64 // completed and prepared in this turn
+	tally         tally.Tally
 
 	// asked is what other goroutines ask for, before they wake the loop.
 	asked    struct{ drain, stop atomic.Bool }
@@ -135,6 +139,8 @@ func (l *loop) finished() bool {
 // be called, for what is due and for what other goroutines asked; then arrivals, those that had to wait
 // before those that are new.
 func (l *loop) turn() (err error) {
+	l.tally.Turn(l.reads, l.writes)
+	l.reads, l.writes = 0, 0
 	l.batch = l.batch[:0]
 	if len(l.sends) > 0 && l.buffers.scarce() {
 		// What the sends hold is wanted for the receives, so they don't go in one call.

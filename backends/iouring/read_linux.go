@@ -105,6 +105,7 @@ func (l *loop) received(now time.Duration, a *arrival) {
 // bytes gives the session what arrived and prepares the reply, which is sent from the block itself.
 func (l *loop) bytes(now time.Duration, c *conn, p piece) {
 	c.measure(p.to - p.from)
+	l.reads++
 	reply := c.session.Receive(now, l.buffers.bytes(p))
 	switch {
 	case len(reply) == 0:

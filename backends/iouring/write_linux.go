@@ -31,6 +31,7 @@ const (
 // write prepares a send of all that is pending and of reply behind it.
 func (l *loop) write(c *conn, reply []byte, p piece) {
 	c.state |= sending
+	l.writes++
 	s := send{conn: c, reply: reply, piece: p, total: int32(len(reply))}
 	k := makeKey(sendKind, 0, uint32(len(l.sends)))
 	request := l.ring.sqe()
