@@ -105,7 +105,7 @@ func (c *client) expect(k protocol.Kind, payload []byte) error {
 	case p.Kind != k:
 		return fmt.Errorf("%w: expected %s with %d bytes, got %s", errWrong, k, len(payload), describe(p))
 	case !bytes.Equal(p.Payload, payload):
-		return fmt.Errorf("%w: %s came back changed: sent %d bytes %x..., got %d bytes %x...", errWrong, k, len(payload), short(payload), len(p.Payload), short(p.Payload))
+		return fmt.Errorf("%w: %s came back changed: sent %d bytes that begin %x, got %d that begin %x", errWrong, k, len(payload), short(payload), len(p.Payload), short(p.Payload))
 	}
 	return nil
 }

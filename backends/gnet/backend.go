@@ -185,7 +185,8 @@ func (b *backend) release() {
 	b.timers.Close()
 	// The library keeps every engine that ever ran in a table of the process, by its address, until it is
 	// stopped in this way.
-	_ = lib.Stop(stopped, b.url) //nolint:staticcheck // see above
+	//lint:ignore SA1019 what stands in its place leaves the engine in the table
+	_ = lib.Stop(stopped, b.url)
 }
 
 // stopped is a context for the library's stopping, which otherwise looks only twice a second whether it is
