@@ -263,3 +263,21 @@ func TestConfigureWhileSessionsRun(t *testing.T) {
 	}
 	d.end(nil)
 }
+
+// The mode may change in the middle of a read. A packet that was completed by it must not be held back while
+// the reply to those behind it goes out.
+func TestModeChangeInTheMiddleOfARead(t *testing.T) {
+	d := newDriver(t, nil)
+	first, second := send("first"), send("second")
+	d.receive(first[:10])
+	before := d.service.settings.Load()
+	set := d.service.Settings()
+	async(&set)
+	if err := d.service.Configure(set); err != nil {
+		t.Fatal(err)
+	}
+	d.settle(d.Session.receive(d.now, before, join(first[10:], second)))
+	d.flush()
+	expect(t, "echo", d.packets(), "DATA_ECHO first, DATA_ECHO second")
+	d.end(nil)
+}

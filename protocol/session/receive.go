@@ -16,10 +16,11 @@ func (s *Session) Receive(now time.Duration, b []byte) []byte {
 	if s.discarding {
 		return nil
 	}
-	set := s.service.settings.Load()
-	if s.batch != nil && set.Mode != Async {
-		s.flush(now) // held since the mode was another: it goes first
-	}
+	return s.receive(now, s.service.settings.Load(), b)
+}
+
+// receive works with one version of the settings, which may be replaced meanwhile.
+func (s *Session) receive(now time.Duration, set *Settings, b []byte) []byte {
 	size, before := len(b), s.packets
 	reply := s.answer(now, set, b)
 	if n := s.packets - before; n > 0 {
@@ -36,6 +37,9 @@ func (s *Session) Receive(now time.Duration, b []byte) []byte {
 	}
 	if s.discarding || set.Mode == Async {
 		return nil // the reply is in the outbox: before an ERROR, or in a batch
+	}
+	if s.batch != nil {
+		s.flush(now) // held while the mode was, or is by now, another: it goes before the reply
 	}
 	return reply
 }
