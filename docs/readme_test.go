@@ -73,7 +73,7 @@ func help(t *testing.T, page, bin string, args []string) {
 	t.Helper()
 	var sub []string
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		sub = args[:1]
+		sub = args[:1:1]
 	}
 	cmd := exec.Command(bin, append(sub, "--help")...)
 	cmd.Env = os.Environ()
