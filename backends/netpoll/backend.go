@@ -120,10 +120,22 @@ func (b *backend) Serve() error {
 	}
 	b.dropAll()
 	<-b.listener.started // or Shutdown would find nothing to shut down, and the loop would run for ever
-	err := b.loop.Shutdown(context.Background())
+	// Every connection has gone by now. The library may still list some that were reset while they were being
+	// accepted, and would wait for them for ever: it is told not to wait.
+	err := b.loop.Shutdown(noWait)
 	<-ended
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
 	return err
 }
+
+// noWait is a context that is over.
+var noWait = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // release gives back what isn't any connection's.
 func (b *backend) release() {
