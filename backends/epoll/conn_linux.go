@@ -117,6 +117,7 @@ func (l *loop) drop(c *conn, reason error) {
 	c.session.Close(reason)
 	c.session = nil
 	c.again = false
+	l.timers.Forget(c.key())
 	l.closeSocket(c)
 	l.conns.remove(c)
 }

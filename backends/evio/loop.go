@@ -134,6 +134,7 @@ func (b *backend) closed(sock lib.Conn, err error) lib.Action {
 	switch {
 	case c != nil:
 		delete(b.conns, c.key)
+		b.timers.Forget(c.key)
 	case sock == b.control:
 		b.control = nil
 	}

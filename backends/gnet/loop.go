@@ -48,6 +48,7 @@ func (b *backend) OnClose(sock lib.Conn, err error) lib.Action {
 	c := sock.Context().(*conn)
 	b.mu.Lock()
 	delete(b.conns, c.key)
+	b.timers.Forget(c.key)
 	b.stopIfDrained()
 	b.mu.Unlock()
 	b.table.Closed()

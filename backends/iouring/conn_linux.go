@@ -208,6 +208,7 @@ func (l *loop) close(c *conn, way func(fd int)) {
 		l.ring.sqe().register(c.slot, &noFile)
 	}
 	way(int(c.fd))
+	l.timers.Forget(uint64(c.key(0)))
 	l.conns.remove(c)
 }
 

@@ -68,6 +68,7 @@ func closed(sock *lib.Conn, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c.key)
+	b.timers.Forget(c.key)
 	b.endIfDrained()
 }
 

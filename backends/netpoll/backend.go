@@ -245,6 +245,7 @@ func (b *backend) removed(c *conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c.key)
+	b.timers.Forget(c.key)
 	last := len(b.list) - 1
 	b.list[c.index] = b.list[last]
 	b.list[c.index].index = c.index

@@ -2,7 +2,8 @@
 //
 // A deadline moves with nearly every packet, mostly to a later time, and hardly ever passes. So nothing is
 // moved: an entry stays where it was filed, and when it is due its owner is asked whether the deadline has
-// moved in the meantime. An idle connection costs one entry and nothing else.
+// moved in the meantime. An idle connection costs one entry and nothing else. The entries of connections that
+// have closed are taken out together, once they may be half of all.
 package timer
 
 import "time"
@@ -11,7 +12,11 @@ import "time"
 // (slot and generation, say). It is not safe for concurrent use; the zero Heap is empty and ready.
 type Heap struct {
 	entries []entry
+	gone    []uint64 // keys given to Forget since the last sweep
 }
+
+// fewGone is how many connections may have gone before it is worth looking for what they left.
+const fewGone = 512
 
 type entry struct {
 	at  time.Duration
@@ -29,6 +34,30 @@ func (h *Heap) Add(at time.Duration, key uint64) {
 		}
 		h.entries[parent], h.entries[i] = h.entries[i], h.entries[parent]
 		i = parent
+	}
+}
+
+// Forget says that nothing is to come of what key was filed for, as its connection has gone. The entries stay
+// for a while: there are at most twice as many as are wanted, and a few hundred, however many connections come
+// and go before a deadline passes. The key must not be used again.
+func (h *Heap) Forget(key uint64) {
+	h.gone = append(h.gone, key)
+	if len(h.gone) < max(fewGone, len(h.entries)/2) {
+		return
+	}
+	gone := make(map[uint64]struct{}, len(h.gone))
+	for _, key := range h.gone {
+		gone[key] = struct{}{}
+	}
+	var left []entry // a new array, as what a flood has made of the old one is not given back otherwise
+	for _, e := range h.entries {
+		if _, is := gone[e.key]; !is {
+			left = append(left, e)
+		}
+	}
+	h.entries, h.gone = left, h.gone[:0]
+	for i := len(left)/2 - 1; i >= 0; i-- {
+		h.sink(i)
 	}
 }
 
@@ -53,7 +82,7 @@ func (h *Heap) Due(now time.Duration) (key uint64, at time.Duration, ok bool) {
 	return first.key, first.at, true
 }
 
-// Len is the number of entries.
+// Len is the number of entries, those of forgotten keys among them.
 func (h *Heap) Len() int { return len(h.entries) }
 
 func (h *Heap) sink(i int) {

@@ -38,6 +38,13 @@ func (s *Service) Add(at time.Duration, key uint64) {
 	}
 }
 
+// Forget says that nothing is to come of what key was filed for: see Heap.Forget. A call of fire may be under way.
+func (s *Service) Forget(key uint64) {
+	s.mu.Lock()
+	s.heap.Forget(key)
+	s.mu.Unlock()
+}
+
 // Close ends the service; fire is not called any more when it returns. It must not be called from fire.
 func (s *Service) Close() {
 	s.mu.Lock()

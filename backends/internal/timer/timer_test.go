@@ -45,6 +45,55 @@ func TestHeapGivesDeadlinesInOrder(t *testing.T) {
 	})
 }
 
+// However connections come and go, the deadlines of those that are there come out, in order, and what the others
+// left is not more than that and a constant.
+func TestHeapForgetsWhatHasGone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var h Heap
+		here := map[uint64]time.Duration{}
+		var keys []uint64 // of those here
+		key := uint64(0)
+		for range rapid.IntRange(0, 5).Draw(t, "waves") {
+			for range rapid.IntRange(0, 2000).Draw(t, "come") {
+				key++
+				at := time.Duration(key*2654435761%100_000 + 1)
+				h.Add(at, key)
+				here[key] = at
+				keys = append(keys, key)
+			}
+			for range min(len(keys), rapid.IntRange(0, 3000).Draw(t, "go")) {
+				i := int(key*40503) % len(keys)
+				h.Forget(keys[i])
+				delete(here, keys[i])
+				keys[i] = keys[len(keys)-1]
+				keys = keys[:len(keys)-1]
+				key++
+				if most := 2*len(keys) + 2*fewGone; h.Len() > most {
+					t.Fatalf("%d entries for %d connections, want at most %d", h.Len(), len(keys), most)
+				}
+			}
+		}
+		last := time.Duration(0)
+		for {
+			key, at, ok := h.Due(time.Hour)
+			if !ok {
+				break
+			}
+			if at < last {
+				t.Fatalf("%d came after %d", at, last)
+			}
+			last = at
+			if want, is := here[key]; is && at != want {
+				t.Fatalf("key %d came for %d, want %d", key, at, want)
+			}
+			delete(here, key)
+		}
+		if len(here) > 0 {
+			t.Fatalf("%d deadlines of connections that are there never came", len(here))
+		}
+	})
+}
+
 func TestTicketWantsOnlyEarlierDeadlines(t *testing.T) {
 	for _, c := range []struct {
 		ticket   Ticket
