@@ -20,9 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,10 +94,11 @@ func available(e backends.Engine) error {
 	return e.Available()
 }
 
-// gcPercent is what GOGC is unless the environment says otherwise. A server's live heap is a few megabytes and
-// grows with its connections, of which hardly any is garbage: at the runtime's default of 100 it would be
-// collected for nothing while they arrive. The floor of the heap is then 16 MiB instead of 4.
-const gcPercent = 400
+// ballast counts as heap but is never touched, so it takes no memory. A server's live heap is a few megabytes and
+// grows with its connections, of which hardly any is garbage: without it they would be collected for nothing,
+// from 4 MB on, while they arrive. A higher GOGC does the same for a small heap, but lets one that a flood of
+// connections has made large grow to several times that.
+var ballast = make([]byte, 12<<20)
 
 // place confines the process to its CPUs and settles the number of threads and GOMAXPROCS, in this order,
 // as an engine's default may be the number of CPUs.
@@ -118,9 +117,6 @@ func (s *Server) place(threads int) error {
 		s.procs = s.threads + 1
 	}
 	runtime.GOMAXPROCS(s.procs)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	return nil
 }
 

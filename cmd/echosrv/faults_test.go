@@ -16,12 +16,12 @@ import (
 	"echosrv/protocol"
 )
 
-// long says that there is time for the full sizes.
-var long = os.Getenv("ECHOSRV_LONG") != ""
+// long says whether there is time for the full sizes.
+func long() bool { return os.Getenv("ECHOSRV_LONG") != "" }
 
 // sized is the size of a test: the full one if there is time.
 func sized(short, full int) int {
-	if long {
+	if long() {
 		return full
 	}
 	return short

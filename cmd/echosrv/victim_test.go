@@ -184,6 +184,20 @@ func (v *victim) metric(name string) float64 {
 	return sum
 }
 
+// collect has the process collect its garbage.
+func (v *victim) collect() {
+	v.t.Helper()
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + v.admin + "/debug/pprof/heap?gc=1")
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		v.t.Fatalf("asking for a collection: status %s, %v", resp.Status, err)
+	}
+}
+
 // await waits until a metric is at most this.
 func (v *victim) await(name string, atMost float64) {
 	v.t.Helper()
