@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/arl/statsviz"
+	"golang.org/x/net/netutil"
 
 	"echosrv/backends/server"
 )
@@ -29,10 +30,11 @@ import (
 // Limits of the HTTP server. Profiles and live charts last as long as is asked for, so there is no limit on
 // the time of a reply.
 const (
-	headerTimeout = 5 * time.Second
-	idleTimeout   = time.Minute
-	maxHeader     = 16 << 10 // bytes
-	closeTimeout  = time.Second
+	headerTimeout  = 5 * time.Second
+	idleTimeout    = time.Minute
+	maxHeader      = 16 << 10 // bytes
+	maxConnections = 64       // others wait, and take no descriptor from those who are served
+	closeTimeout   = time.Second
 )
 
 // Admin is a running admin server.
@@ -88,13 +90,14 @@ func (a *Admin) serve(s *server.Server, g guard) error {
 		return fmt.Errorf("failed to prepare the live charts: %w", err)
 	}
 	a.live.Register(mux)
+	mux.HandleFunc("GET "+liveRoot+"{$}", ordered(a.live.Index()))
 	a.http = &http.Server{
 		Handler: g.protect(mux), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.Log().Handler(), slog.LevelDebug),
 	}
 	go func() {
 		defer close(a.served)
-		if err := a.http.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.http.Serve(netutil.LimitListener(a.listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			s.LogAdminEnded(err)
 		}
 	}()

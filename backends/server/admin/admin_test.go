@@ -119,7 +119,7 @@ func TestPages(t *testing.T) {
 	r := start(t, nil)
 	for path, want := range map[string]string{
 		"/": "live charts", "/healthz": "ok", "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile",
-		"/debug/statsviz/": "Statsviz", "/config": `"max-packet": "1MiB"`, "/metrics": "echosrv_info{engine=\"goroutine\"",
+		"/debug/statsviz/": "#echosrv-packets{order", "/config": `"max-packet": "1MiB"`, "/metrics": "echosrv_info{engine=\"goroutine\"",
 	} {
 		if status, body := r.ask(t, "GET", path, "", nil); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: status %d, no %q in %.300q", path, status, want, body)

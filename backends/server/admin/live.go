@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"bytes"
+	"net/http"
 	"time"
 
 	"github.com/arl/statsviz"
@@ -44,6 +46,35 @@ func liveCharts(s *server.Server) (*statsviz.Server, error) {
 	}
 	return statsviz.NewServer(options...)
 }
+
+// liveRoot is where statsviz serves its page.
+const liveRoot = "/debug/statsviz/"
+
+// order brings to the top what statsviz puts below two dozen charts of the runtime: first the goroutines and
+// how long they wait for a processor, beside the packets, then the server's other charts.
+const order = `<style>#plots>#goroutines,#plots>#runnable-time,#plots>#echosrv-packets{order:-2}#plots>[id^=echosrv]{order:-1}</style></head>`
+
+// ordered serves the page of index with that order.
+func ordered(index http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, conditional := range []string{"Range", "If-Range", "If-Modified-Since", "If-None-Match"} {
+			r.Header.Del(conditional) // they would be about the page as it was
+		}
+		page := &held{ResponseWriter: w}
+		index.ServeHTTP(page, r)
+		w.Header().Del("Content-Length")
+		w.Write(bytes.Replace(page.body.Bytes(), []byte("</head>"), []byte(order), 1))
+	}
+}
+
+// held keeps what a handler writes.
+type held struct {
+	http.ResponseWriter
+	body bytes.Buffer
+}
+
+func (h *held) WriteHeader(int)             {}
+func (h *held) Write(b []byte) (int, error) { return h.body.Write(b) }
 
 func series(name, format string, value func() float64) statsviz.TimeSeries {
 	return statsviz.TimeSeries{Name: name, Unitfmt: format, GetValue: value}
