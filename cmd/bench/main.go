@@ -79,17 +79,19 @@ Examples:
 
 func (cmd *command) app() *cli.App {
 	return &cli.App{
-		Name:            "bench",
-		Usage:           "compare echo servers honestly",
-		UsageText:       "bench COMMAND [options]",
-		Description:     description,
-		Version:         version(),
-		Commands:        cmd.commands(),
-		HideHelpCommand: true,
-		Writer:          cmd.stdout,
-		ErrWriter:       cmd.stderr,
-		OnUsageError:    onUsageError,
-		ExitErrHandler:  func(*cli.Context, error) {},
+		Name: "bench",
+		// A command given with --exec may have commas, as the options of an engine do.
+		DisableSliceFlagSeparator: true,
+		Usage:                     "compare echo servers honestly",
+		UsageText:                 "bench COMMAND [options]",
+		Description:               description,
+		Version:                   version(),
+		Commands:                  cmd.commands(),
+		HideHelpCommand:           true,
+		Writer:                    cmd.stdout,
+		ErrWriter:                 cmd.stderr,
+		OnUsageError:              onUsageError,
+		ExitErrHandler:            func(*cli.Context, error) {},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usagef("unknown command %q; there are %s", c.Args().First(), strings.Join(names(cmd.commands()), ", "))
