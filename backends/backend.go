@@ -78,6 +78,11 @@ type Capabilities struct {
 	// PauseReads: while Session.Reading is false the engine reads nothing, so TCP pushes back on the
 	// sender. Without it, a connection whose session pauses is closed with ErrNoPause.
 	PauseReads bool
+	// FullDuplex: the engine reads a connection while output waits for it, and writes what a session says
+	// of its own accord. Without it, it reads only once all output has been written, and writes only in
+	// answer to what it read: TCP then pushes back on a client that does not read before any limit of its
+	// session is met, and a PING or GOAWAY waits until the client says something.
+	FullDuplex bool
 	// HalfClose: after the peer's FIN, all that the session has queued is still written.
 	HalfClose bool
 	// LosslessDrain: everything that clients sent before GOAWAY is echoed before the server closes.
@@ -102,7 +107,7 @@ const MaxTimerDelay = 50 * time.Millisecond
 // List gives every capability with its name and whether c has it, in a fixed order.
 func (c Capabilities) List() []Capability {
 	return []Capability{
-		{"pause-reads", c.PauseReads}, {"half-close", c.HalfClose}, {"lossless-drain", c.LosslessDrain},
+		{"pause-reads", c.PauseReads}, {"full-duplex", c.FullDuplex}, {"half-close", c.HalfClose}, {"lossless-drain", c.LosslessDrain},
 		{"survives-full-table", c.SurvivesFullTable}, {"timers", c.Timers}, {"orderly-close", c.OrderlyClose},
 		{"nodelay", c.NoDelay}, {"cpu-pinning", c.CPUPinning},
 	}

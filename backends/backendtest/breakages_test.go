@@ -110,10 +110,10 @@ func brokenPressure() []breakage {
 		}, breaking: func(s *Suite) { s.tamper = func(set *session.Settings) { set.Outbox.Policy = buffer.Block } }},
 		{name: "drops more than it says", caught: map[string]string{"drop: a client that never reads": "reported as discarded"},
 			breaking: sessions(func(srv *server, s backends.Session) backends.Session { return &forgetful{Session: s, server: srv} })},
-		{name: "says that it is half-duplex and is not", caught: map[string]string{
+		{name: "disclaims full-duplex and has it", caught: map[string]string{
 			"block: a client that never reads": "a half-duplex engine took", "drop: a client that never reads": "a half-duplex engine took",
 			"drain refuses newcomers": "was not spoken to",
-		}, breaking: func(s *Suite) { s.HalfDuplex = true }},
+		}, breaking: lies(func(c *backends.Capabilities) { c.FullDuplex = false })},
 		{name: "disclaims pause-reads and has it", caught: map[string]string{"block: a client that never reads": "ErrNoPause"},
 			breaking: lies(func(c *backends.Capabilities) { c.PauseReads = false })},
 	}

@@ -126,7 +126,7 @@ func (srv *server) awaitInput(before session.Totals, n uint64) {
 		if now.BytesIn != last {
 			last, since = now.BytesIn, time.Now()
 		}
-		blocked := srv.suite.HalfDuplex && time.Since(since) > stall
+		blocked := !srv.suite.Engine.Capabilities.FullDuplex && time.Since(since) > stall
 		return now.BytesIn-before.BytesIn >= n || now.Closed > before.Closed || blocked
 	})
 }
@@ -182,7 +182,7 @@ func checkReset(t T, s *Suite) {
 func checkOrderlyClose(t T, s *Suite) {
 	srv := s.start(t, nil)
 	var err error
-	if s.HalfDuplex {
+	if !s.Engine.Capabilities.FullDuplex {
 		// It can't shut down its side first, but it reads on for a while, so that the ERROR arrives.
 		must(t, offendAndGoOn(t, srv, 0))
 		return
@@ -220,7 +220,7 @@ func offendAndGoOn(t T, srv *server, seed uint64) error {
 	if _, err := c.expectError(protocol.CodeUnsupported); err != nil {
 		return err
 	}
-	if err := c.expectEnd(); err != nil && !srv.suite.HalfDuplex {
+	if err := c.expectEnd(); err != nil && srv.suite.Engine.Capabilities.FullDuplex {
 		return fmt.Errorf("after the ERROR: %w", err)
 	}
 	return nil

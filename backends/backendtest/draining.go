@@ -52,7 +52,7 @@ func checkDrainNewcomers(t T, s *Suite) {
 // prompt has a half-duplex engine say what it has to say: it must not have done so before.
 func (s *Suite) prompt(t T, c *client) {
 	t.Helper()
-	if !s.HalfDuplex {
+	if s.Engine.Capabilities.FullDuplex {
 		return
 	}
 	patience := c.patience
@@ -125,7 +125,7 @@ func drainUnderLoad(t T, s *Suite) error {
 	}()
 	busy := waitFor(s.Patience, func() bool { return served.Load() == n })
 	srv.drain(t)
-	if s.HalfDuplex {
+	if !s.Engine.Capabilities.FullDuplex {
 		unread.rest = protocol.Append(unread.rest, protocol.Pong, nil)
 	}
 	wait := slow.finish(unread)
@@ -209,7 +209,7 @@ func checkDrainTimeout(t T, s *Suite) {
 		}
 	})
 	srv.drain(t)
-	if s.HalfDuplex {
+	if !s.Engine.Capabilities.FullDuplex {
 		must(t, silent.expectEnd()) // nothing could be said, but it ends
 		srv.awaitServe(t)
 		noise.Wait()

@@ -36,7 +36,7 @@ func (m *Memory) Engine() backends.Engine {
 		Name:  "memory",
 		Model: "a goroutine per connection on buffers in memory, for tests",
 		Capabilities: backends.Capabilities{
-			PauseReads: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true,
+			PauseReads: true, FullDuplex: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true,
 			Timers: true, OrderlyClose: true, NoDelay: true,
 		},
 		Threads:   func() int { return 1 },

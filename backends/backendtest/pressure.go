@@ -79,7 +79,7 @@ func checkBlock(t T, s *Suite) {
 	c := srv.dial(t)
 	p, err := srv.pump(c, 2, 1000, never, paused)
 	checkBounded(t, srv, other, before)
-	if s.HalfDuplex {
+	if !s.Engine.Capabilities.FullDuplex {
 		must(t, err)
 		checkPushedBack(t, srv, c, p)
 		return
@@ -153,7 +153,7 @@ func checkDrop(t T, s *Suite) {
 	c := srv.dial(t)
 	p, err := srv.pump(c, 2, 1000, dropped, never)
 	must(t, err)
-	if s.HalfDuplex {
+	if !s.Engine.Capabilities.FullDuplex {
 		checkPushedBack(t, srv, c, p)
 		return
 	}
@@ -179,7 +179,7 @@ func checkOverflowClose(t T, s *Suite) {
 	before := heap()
 	c := srv.dial(t)
 	p, err := srv.pump(c, 2, 1000, violated, never)
-	if s.HalfDuplex {
+	if !s.Engine.Capabilities.FullDuplex {
 		must(t, err)
 		checkPushedBack(t, srv, c, p)
 		return

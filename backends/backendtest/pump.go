@@ -41,7 +41,7 @@ func (srv *server) pump(c *client, seed uint64, size int, enough, blocked func(s
 				continue
 			}
 			now := srv.service.Totals()
-			if srv.suite.HalfDuplex || enough(now) || blocked(now) || time.Since(since) > srv.suite.Patience {
+			if !srv.suite.Engine.Capabilities.FullDuplex || enough(now) || blocked(now) || time.Since(since) > srv.suite.Patience {
 				return p, nil
 			}
 		}

@@ -37,11 +37,6 @@ type Suite struct {
 	Engine backends.Engine
 	// Options are what follows the colon in an engine's spec, such as "threads=1,trigger=edge".
 	Options string
-	// HalfDuplex marks an engine that reads a connection only once its output has been written, and writes
-	// only in answer to what it read. TCP then pushes back on a client that does not read before any limit
-	// of its session is met, what a session says of its own accord waits until the client says something,
-	// and after an ERROR it reads on for a moment before it closes, in place of an orderly close.
-	HalfDuplex bool
 	// Ignore names goroutines that a library never ends.
 	Ignore []goleak.Option
 	// Dial connects to a server; nil is TCP. An engine without sockets brings its own, and is spared the

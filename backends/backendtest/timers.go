@@ -107,7 +107,7 @@ func checkPacketTimeout(t T, s *Suite) {
 
 // checkWriteTimeout: a client that takes nothing of what waits for it is cut off.
 func checkWriteTimeout(t T, s *Suite) {
-	if s.HalfDuplex {
+	if !s.Engine.Capabilities.FullDuplex {
 		t.Logf("nothing waits for the client in the session of a half-duplex engine")
 		return
 	}

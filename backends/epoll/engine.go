@@ -41,7 +41,7 @@ func Engine() backends.Engine {
 		Name:  "epoll",
 		Model: "event loop per thread, written here on epoll",
 		Capabilities: backends.Capabilities{
-			PauseReads: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true,
+			PauseReads: true, FullDuplex: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true,
 			Timers: true, OrderlyClose: true, NoDelay: true, CPUPinning: true,
 		},
 		Options: []backends.Option{

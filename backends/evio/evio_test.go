@@ -8,5 +8,5 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	backendtest.Suite{Engine: evio.Engine(), HalfDuplex: true}.Run(t)
+	backendtest.Run(t, evio.Engine())
 }

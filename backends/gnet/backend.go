@@ -43,6 +43,7 @@ func Engine() backends.Engine {
 		Model:   "event loops of a library, callbacks write at once",
 		Library: "github.com/panjf2000/gnet/v2",
 		Capabilities: backends.Capabilities{
+			FullDuplex:    true,
 			LosslessDrain: true,
 			// Elsewhere one more goroutine accepts all that wait, before a loop can refuse any.
 			SurvivesFullTable: runtime.GOOS == "linux",

@@ -36,7 +36,7 @@ func Engine() backends.Engine {
 		Name:  "goroutine",
 		Model: "a goroutine per connection on the runtime's poller",
 		Capabilities: backends.Capabilities{
-			PauseReads: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true,
+			PauseReads: true, FullDuplex: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true,
 			Timers: true, OrderlyClose: true, NoDelay: true,
 		},
 		Options: []backends.Option{{

@@ -98,7 +98,7 @@ func Engine() backends.Engine {
 		Name:  "iouring",
 		Model: "completion loop per thread, written here on io_uring",
 		Capabilities: backends.Capabilities{
-			PauseReads: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true,
+			PauseReads: true, FullDuplex: true, HalfClose: true, LosslessDrain: true, SurvivesFullTable: true,
 			Timers: true, OrderlyClose: true, NoDelay: true, CPUPinning: true,
 		},
 		Options: []backends.Option{

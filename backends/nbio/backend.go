@@ -43,6 +43,7 @@ func Engine() backends.Engine {
 		Library: "github.com/lesismal/nbio",
 		Capabilities: backends.Capabilities{
 			PauseReads:        true,
+			FullDuplex:        true,
 			LosslessDrain:     true,
 			SurvivesFullTable: true,
 			Timers:            true,

@@ -41,6 +41,7 @@ func Engine() backends.Engine {
 		Model:   "pollers of a library read, a pool of goroutines handles and writes",
 		Library: "github.com/cloudwego/netpoll",
 		Capabilities: backends.Capabilities{
+			FullDuplex:        true,
 			LosslessDrain:     true,
 			SurvivesFullTable: survivesFullTable,
 			Timers:            true,
