@@ -79,7 +79,7 @@ func Write(w io.Writer, f *result.File) error {
 		Facts:   facts(f),
 	}
 	if f.Partial {
-		v.Partial = fmt.Sprintf("This result is partial: %s after %d runs; %d rounds were planned.", strings.TrimSuffix(f.Reason, "."), len(f.Runs), f.Rounds)
+		v.Partial = "This result is partial: " + table.Ended(f)
 	}
 	if f.Kind == result.KindCompare || f.Kind == result.KindRun {
 		for _, b := range verdict.Boards(f) {

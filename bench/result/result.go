@@ -239,6 +239,14 @@ func (r *Run) PerSecond() float64 {
 	return float64(r.Packets) / r.Window.Seconds()
 }
 
+// IdleBytes is how much the server's resident memory grew for each connection that was opened.
+func (r *Run) IdleBytes() float64 {
+	if r.Established == 0 {
+		return 0
+	}
+	return float64(r.Server.RSS-r.Server.RSSBefore) / float64(r.Established)
+}
+
 // ClientBusy is how busy the client's busiest thread was, 0 to 1: near 1 the client is the limit.
 func (r *Run) ClientBusy() float64 {
 	if r.Window <= 0 || len(r.Client.Threads) == 0 {

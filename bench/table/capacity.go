@@ -93,12 +93,21 @@ func orElse(text, otherwise string) string {
 	return text
 }
 
+// Ended says in a sentence how a partial result ended, and how far it had come.
+func Ended(f *result.File) string {
+	text := fmt.Sprintf("%s after %d runs", strings.TrimSuffix(f.Reason, "."), len(f.Runs))
+	if f.Kind != result.KindCapacity { // nobody knows how many it takes
+		text += fmt.Sprintf(" of %d", f.Rounds*len(f.Contestants)*len(f.Cells))
+	}
+	return text + "."
+}
+
 // notes writes what must be known of the whole file.
 func notes(b *strings.Builder, f *result.File, style Style) {
 	for _, n := range f.Notes {
 		fmt.Fprintf(b, "Note: %s\n", n)
 	}
 	if f.Partial {
-		fmt.Fprintln(b, style.dress(yellow, fmt.Sprintf("PARTIAL: %s after %d runs; %d rounds were planned.", f.Reason, len(f.Runs), f.Rounds)))
+		fmt.Fprintln(b, style.dress(yellow, "PARTIAL: "+Ended(f)))
 	}
 }

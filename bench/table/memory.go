@@ -44,7 +44,7 @@ func memoryLine(f *result.File, contestant int, name string) []string {
 			if r.Contestant != contestant || r.Cell != cell || r.Failed+r.Invalid != "" || r.Established == 0 {
 				continue
 			}
-			each = append(each, float64(r.Server.RSS-r.Server.RSSBefore)/float64(r.Established))
+			each = append(each, r.IdleBytes())
 			empty = append(empty, float64(r.Server.RSSBefore))
 			if cell == len(f.Cells)-1 {
 				kernel = append(kernel, float64(r.Host.SocketBytes)/float64(r.Established))

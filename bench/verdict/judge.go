@@ -17,13 +17,12 @@ const (
 
 // judge gives the verdict for a contestant's runs in a cell.
 func judge(runs []*result.Run, row Row) (Verdict, string) {
-	made, wrong, why := 0, 0, ""
+	wrong, why := 0, ""
 	var backlog []float64
 	for _, r := range runs {
 		if r == nil {
 			continue
 		}
-		made++
 		switch {
 		case !valid(r):
 			wrong++
@@ -34,14 +33,14 @@ func judge(runs []*result.Run, row Row) (Verdict, string) {
 	}
 	limit, because := otherLimits(runs, row)
 	switch {
-	case made == 0:
+	case row.Made == 0:
 		return Invalid, "it was not measured"
 	case wrong > 0:
-		return Invalid, fmt.Sprintf("%d of %d rounds: %s", wrong, made, why)
-	case len(backlog)*2 > made && limit == OK:
-		return NotSustained, unsustained(backlog, made)
-	case len(backlog)*2 > made:
-		return NotSustained, unsustained(backlog, made) + "; it may not be the server that didn't keep up: " + because
+		return Invalid, fmt.Sprintf("%d of %d rounds: %s", wrong, row.Made, why)
+	case len(backlog)*2 > row.Made && limit == OK:
+		return NotSustained, unsustained(backlog, row.Made)
+	case len(backlog)*2 > row.Made:
+		return NotSustained, unsustained(backlog, row.Made) + "; it may not be the server that didn't keep up: " + because
 	}
 	return limit, because
 }

@@ -47,6 +47,7 @@ type Board struct {
 type Row struct {
 	result.Contestant
 	Index   int // in the file's contestants
+	Made    int // rounds that were measured, well or not
 	Rounds  int // that gave figures
 	Verdict Verdict
 	Why     string
@@ -103,6 +104,11 @@ func Judge(f *result.File, cell int) Board {
 	base := slices.IndexFunc(f.Contestants, func(c result.Contestant) bool { return c.Name == f.Baseline })
 	for i, c := range f.Contestants {
 		row := Row{Contestant: c, Index: i}
+		for _, r := range runs[i] {
+			if r != nil {
+				row.Made++
+			}
+		}
 		row.estimate(runs[i], b.Cell)
 		row.Verdict, row.Why = judge(runs[i], row)
 		b.Rows = append(b.Rows, row)

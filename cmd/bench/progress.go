@@ -53,6 +53,9 @@ func summary(now runner.Progress) string {
 	case now.Run.Invalid != "":
 		return "INVALID: " + now.Run.Invalid
 	}
+	if now.Run.Packets == 0 { // valid without any: the connections are there to be idle
+		return table.Count(now.Run.IdleBytes()) + " resident bytes each"
+	}
 	text := table.Count(now.Run.PerSecond()) + " packets/s"
 	if cost, known := now.Run.CPUPerPacket(); known {
 		text += ", server " + table.Count(cost) + " ns/packet"
