@@ -38,6 +38,7 @@ type Server struct {
 	engine   backends.Engine
 	threads  int
 	procs    int
+	ballast  []byte
 	work     time.Duration // Options.Work
 	log      *slog.Logger
 	level    *slog.LevelVar
@@ -94,11 +95,11 @@ func available(e backends.Engine) error {
 	return e.Available()
 }
 
-// ballast counts as heap but is never touched, so it takes no memory. A server's live heap is a few megabytes and
-// grows with its connections, of which hardly any is garbage: without it they would be collected for nothing,
-// from 4 MB on, while they arrive. A higher GOGC does the same for a small heap, but lets one that a flood of
-// connections has made large grow to several times that.
-var ballast = make([]byte, 12<<20)
+// ballast in bytes counts as heap but is never touched, so it takes no memory. A server's live heap is a few
+// megabytes and grows with its connections, of which hardly any is garbage: without it they would be collected
+// for nothing, from 4 MB on, while they arrive. A higher GOGC does the same for a small heap, but lets one that
+// a flood of connections has made large grow to several times that.
+const ballast = 12 << 20
 
 // place confines the process to its CPUs and settles the number of threads and GOMAXPROCS, in this order,
 // as an engine's default may be the number of CPUs.
@@ -117,6 +118,7 @@ func (s *Server) place(threads int) error {
 		s.procs = s.threads + 1
 	}
 	runtime.GOMAXPROCS(s.procs)
+	s.ballast = make([]byte, ballast)
 	return nil
 }
 

@@ -6,7 +6,10 @@
 // have closed are taken out together, once they may be half of all.
 package timer
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Heap holds the deadlines of one goroutine's connections, keyed by a number that the owner chooses
 // (slot and generation, say). It is not safe for concurrent use; the zero Heap is empty and ready.
@@ -45,20 +48,25 @@ func (h *Heap) Forget(key uint64) {
 	if len(h.gone) < max(fewGone, len(h.entries)/2) {
 		return
 	}
-	gone := make(map[uint64]struct{}, len(h.gone))
-	for _, key := range h.gone {
-		gone[key] = struct{}{}
-	}
-	var left []entry // a new array, as what a flood has made of the old one is not given back otherwise
+	slices.Sort(h.gone)
+	left := h.entries[:0]
 	for _, e := range h.entries {
-		if _, is := gone[e.key]; !is {
+		if _, is := slices.BinarySearch(h.gone, e.key); !is {
 			left = append(left, e)
 		}
 	}
-	h.entries, h.gone = left, h.gone[:0]
+	h.entries, h.gone = shrunk(left), shrunk(h.gone[:0])
 	for i := len(left)/2 - 1; i >= 0; i-- {
 		h.sink(i)
 	}
+}
+
+// shrunk is s, moved to a smaller array if a flood has made its own far too large.
+func shrunk[S ~[]E, E any](s S) S {
+	if cap(s) <= 4*max(len(s), fewGone) {
+		return s
+	}
+	return append(make(S, 0, 2*max(len(s), fewGone)), s...)
 }
 
 // Next is the earliest time filed; 0 if there is none.

@@ -2,6 +2,7 @@ package timer
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -137,5 +138,52 @@ func TestServiceFiresEarlierDeadlineThatCameLater(t *testing.T) {
 	defer mu.Unlock()
 	if !slices.Equal(got, []uint64{1, 2}) {
 		t.Fatalf("fired %v, want 1 then 2", got)
+	}
+}
+
+// Connections that come and go cost the heap no allocation, and what a flood made of it is given back.
+func TestHeapReusesItsMemory(t *testing.T) {
+	var h Heap
+	key := uint64(0)
+	flood := func(n int) {
+		first := key + 1
+		for range n {
+			key++
+			h.Add(time.Duration(key), key)
+		}
+		for ; first <= key; first++ {
+			h.Forget(first)
+		}
+	}
+	flood(100_000)
+	if most := 8 * fewGone; cap(h.entries) > most || cap(h.gone) > most {
+		t.Errorf("room for %d entries and %d forgotten keys after a flood, want at most %d", cap(h.entries), cap(h.gone), most)
+	}
+	flood(5000)
+	if n := testing.AllocsPerRun(10, func() {
+		for range 1000 {
+			flood(1)
+		}
+	}); n != 0 {
+		t.Errorf("1000 connections in turn made %g allocations", n)
+	}
+}
+
+// What a connection costs the heap from its first deadline to its end, beside a number of others.
+func BenchmarkHeap(b *testing.B) {
+	for _, others := range []int{0, 10_000} {
+		b.Run(strconv.Itoa(others), func(b *testing.B) {
+			var h Heap
+			for i := range others {
+				h.Add(time.Hour, 1<<40+uint64(i))
+			}
+			b.ReportAllocs()
+			key := uint64(0)
+			for b.Loop() {
+				key++
+				h.Add(time.Minute+time.Duration(key), key)
+				h.Forget(key)
+			}
+		})
 	}
 }
