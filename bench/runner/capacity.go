@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"echosrv/bench/result"
@@ -67,53 +66,67 @@ func (r *runner) capacity(ctx context.Context, contestant int, base result.Cell,
 		answer.Limit = "it gave no valid run: " + first.Failed + first.Invalid
 		return answer
 	}
+	limits := map[float64]string{} // by the rate that was missed
 	s := newSearch(first.PerSecond()*startShare, leastRate, mostRate, 1+o.Precision)
 	for !s.done() && ctx.Err() == nil {
 		cell := base
-		cell.Rate = math.Round(s.rate)
+		cell.Rate = s.rate
 		cell.Name = Name(cell)
-		step, limit := r.try(ctx, contestant, cell, o)
+		step, limit, unfit := r.try(ctx, contestant, cell, o)
 		if ctx.Err() != nil {
 			break
 		}
 		answer.Steps = append(answer.Steps, step)
 		if !step.Kept {
-			answer.Limit = limit
+			limits[step.Rate] = limit
 		}
 		s.tell(step.Kept)
+		if unfit {
+			break // lower rates would say as little about the server
+		}
 	}
-	answer.Low, answer.High = s.low, s.high
+	answer.Low, answer.High, answer.Limit = s.low, s.high, limits[s.high]
 	return answer
 }
 
 // From these shares on it may not have been the server that missed an objective.
 const (
 	clientBusy = 0.95 // of the client's busiest thread
-	hostBusy   = 0.10 // of the measured CPUs, by other processes or the hypervisor
+	hostBusy   = 0.05 // of the measured CPUs, by other processes or the hypervisor
 )
+
+// repeats is how many more runs a rate gets that was missed while others had the CPUs.
+const repeats = 4
+
+// disturbed says that others had the CPUs, so that a run that missed a rate says little about the server. They
+// are no excuse for not even half of it, unless they had half of the time.
+func disturbed(run *result.Run, rate float64) bool {
+	taken := run.Host.Other + run.Host.Stolen
+	return taken >= hostBusy && (taken >= 0.5 || run.PerSecond() >= rate/2)
+}
 
 // blame says in a sentence what else than the server may have made a run miss; "" if nothing did.
 func blame(run *result.Run, rate float64) string {
 	switch {
 	case run.ClientBusy() >= clientBusy:
 		return fmt.Sprintf("the client was busy %.0f %% of the time at %.0f packets/s, so the server may be able to do more", run.ClientBusy()*100, rate)
-	case run.Host.Other+run.Host.Stolen >= hostBusy:
+	case disturbed(run, rate):
 		return fmt.Sprintf("others took %.0f %% of the CPUs' time at %.0f packets/s, so the server may be able to do more", (run.Host.Other+run.Host.Stolen)*100, rate)
 	}
 	return ""
 }
 
 // try makes runs at one rate until the majority of trials is decided. Limit is what else than the server
-// may have made it miss.
-func (r *runner) try(ctx context.Context, contestant int, cell result.Cell, o Objective) (step result.Step, limit string) {
+// may have made it miss; unfit, that others had the CPUs in run after run.
+func (r *runner) try(ctx context.Context, contestant int, cell result.Cell, o Objective) (step result.Step, limit string, unfit bool) {
 	step.Rate = cell.Rate
 	r.file.Cells = append(r.file.Cells, cell)
 	index := len(r.file.Cells) - 1
-	kept, missed := 0, 0
+	kept, missed, spare := 0, 0, repeats
 	for round := 0; kept <= trials/2 && missed <= trials/2; round++ {
 		run, err := r.measure(ctx, index, contestant)
 		if ctx.Err() != nil {
-			return step, limit
+			return step, limit, false
 		}
 		if err != nil {
 			run.Failed = err.Error()
@@ -122,17 +135,24 @@ func (r *runner) try(ctx context.Context, contestant int, cell result.Cell, o Ob
 		r.done++
 		r.progress(index, contestant, &run)
 		if why := miss(&run, o); why != "" {
+			if disturbed(&run, cell.Rate) && spare > 0 {
+				spare--
+				continue
+			}
 			step.Why = why
-			limit = blame(&run, cell.Rate)
+			if blamed := blame(&run, cell.Rate); blamed != "" {
+				limit = blamed
+			}
+			unfit = unfit || disturbed(&run, cell.Rate)
 			missed++
 			continue
 		}
 		kept++
 	}
 	if step.Kept = kept > missed; step.Kept {
-		step.Why = ""
+		step.Why, unfit = "", false
 	}
-	return step, limit
+	return step, limit, unfit
 }
 
 // miss says why a run didn't keep the objective; "" if it did.

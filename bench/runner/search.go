@@ -3,7 +3,7 @@ package runner
 import "math"
 
 // search looks for the highest rate at which something holds, by doubling until it fails or halving until it holds,
-// and then by bisection. It is told of every trial and does no I/O.
+// and then by bisection. It is told of every trial and does no I/O. Rates are whole numbers.
 type search struct {
 	rate float64
 	// low held and high failed; zero while none did.
@@ -15,7 +15,7 @@ type search struct {
 }
 
 func newSearch(start, least, most, precision float64) *search {
-	return &search{rate: min(max(start, least), most), precision: precision, least: least, most: most}
+	return &search{rate: math.Round(min(max(start, least), most)), precision: precision, least: least, most: most}
 }
 
 // tell says whether it held at the rate.
@@ -29,9 +29,9 @@ func (s *search) tell(held bool) {
 	case s.high == 0:
 		s.rate = min(s.rate*2, s.most)
 	case s.low == 0:
-		s.rate = max(s.rate/2, s.least)
+		s.rate = max(math.Floor(s.rate/2), s.least)
 	default:
-		s.rate = math.Sqrt(s.low * s.high)
+		s.rate = math.Round(math.Sqrt(s.low * s.high))
 	}
 }
 
@@ -39,7 +39,7 @@ func (s *search) tell(held bool) {
 func (s *search) done() bool {
 	switch {
 	case s.low > 0 && s.high > 0:
-		return s.high/s.low <= s.precision
+		return s.high/s.low <= s.precision || s.rate == s.low || s.rate == s.high
 	case s.low >= s.most:
 		return true
 	}

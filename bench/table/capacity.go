@@ -44,7 +44,7 @@ func Capacity(w io.Writer, f *result.File, style Style) error {
 func capacityLine(f *result.File, c result.Capacity) []string {
 	line := []string{f.Contestants[c.Contestant].Name, none, none, none, none, none, none, fmt.Sprint(len(c.Steps))}
 	switch {
-	case c.Low > 0 && c.High > 0:
+	case c.Low > 0 && c.High > 0 && c.Limit == "":
 		line[1] = fmt.Sprintf("%s ±%.0f %%", Count((c.Low+c.High)/2), (c.High-c.Low)/(c.High+c.Low)*100)
 	case c.Low > 0:
 		line[1] = "at least " + Count(c.Low)
@@ -59,7 +59,7 @@ func capacityLine(f *result.File, c result.Capacity) []string {
 	}
 	line[2] = Count(c.Low)
 	for _, s := range c.Steps {
-		if s.Rate == c.Low || s.Kept && Count(s.Rate) == Count(c.Low) {
+		if s.Rate == c.Low {
 			keptLine(f, s, line)
 		}
 	}
@@ -83,7 +83,7 @@ func keptLine(f *result.File, s result.Step, line []string) {
 
 // load describes a cell's load without its rate.
 func load(c result.Cell) string {
-	return fmt.Sprintf("%d connections, payload %s bytes, %s arrivals", c.Connections, c.Sizes, orElse(c.Arrivals, "constant"))
+	return fmt.Sprintf("%d connections with up to %d in flight each, payload %s bytes, %s arrivals", c.Connections, c.Depth, c.Sizes, orElse(c.Arrivals, "constant"))
 }
 
 func orElse(text, otherwise string) string {

@@ -73,6 +73,9 @@ func contest(c *cli.Context, kind result.Kind) (runner.Plan, int, error) {
 // contestWith is contest with the number of the servers' threads.
 func contestWith(c *cli.Context, kind result.Kind, serverThreads int) (runner.Plan, int, error) {
 	plan := runner.Plan{Kind: kind, Rounds: c.Int("rounds"), Seed: c.Uint64("seed"), Calibrate: true}
+	if err := checkOutputs(c); err != nil {
+		return plan, 0, err
+	}
 	if kind == result.KindCapacity {
 		plan.Rounds = 1 // it decides by itself how often to measure
 	}

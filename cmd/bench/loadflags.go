@@ -42,8 +42,15 @@ func cell(c *cli.Context, clientThreads int) (result.Cell, error) {
 		Idle: c.Int("idle"), Slow: c.Int("slow"),
 		ClientThreads: clientThreads, Seed: c.Uint64("seed"),
 	}
+	arrivals := c.String("arrivals")
+	if arrivals != load.Poisson.String() && arrivals != load.Constant.String() {
+		return one, usagef("--arrivals %q: constant and poisson are allowed", arrivals)
+	}
 	if one.Rate != 0 {
-		one.Arrivals = c.String("arrivals")
+		one.Arrivals = arrivals
+	}
+	if one.Duration == 0 {
+		return one, usagef("--duration 0s: at least 1ms is needed")
 	}
 	if one.Churn != 0 {
 		one.ChurnPackets = c.Int("churn-packets")

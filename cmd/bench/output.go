@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -21,6 +22,29 @@ func outputFlags() []cli.Flag {
 		&cli.StringFlag{Name: "benchstat", Category: group, Usage: "`FILE` for the text that benchstat reads"},
 		&cli.StringFlag{Name: "hdr", Category: group, Usage: "`FILE` for the response times as a HdrHistogram log"},
 	}
+}
+
+// checkOutputs finds out before anything is measured whether the files that were asked for can be written.
+func checkOutputs(c *cli.Context) error {
+	flags := map[string]string{} // by path
+	for _, flag := range []string{"json", "csv", "benchstat", "hdr"} {
+		path := c.String(flag)
+		if path == "" {
+			continue
+		}
+		if other, taken := flags[filepath.Clean(path)]; taken {
+			return usagef("--%s and --%s both name %s: one would overwrite the other", other, flag, path)
+		}
+		flags[filepath.Clean(path)] = flag
+		dir, err := os.Stat(filepath.Dir(path))
+		switch {
+		case err != nil:
+			return usagef("--%s %s: %w", flag, path, err)
+		case !dir.IsDir():
+			return usagef("--%s %s: %s is not a directory", flag, path, filepath.Dir(path))
+		}
+	}
+	return nil
 }
 
 // save writes the files that were asked for.

@@ -52,6 +52,9 @@ func (cmd *command) runOnce(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := checkOutputs(c); err != nil {
+		return err
+	}
 	cpus, err := cpuList(c, "cpus")
 	if err != nil {
 		return err
