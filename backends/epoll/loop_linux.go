@@ -77,12 +77,12 @@ func newLoop(b *backend, index int) (*loop, error) {
 
 // run serves until the backend is closed, or drained and the last connection gone.
 func (l *loop) run() error {
+	defer l.closeAll()
 	release, err := l.lockThread()
 	if err != nil {
 		return err
 	}
 	defer release()
-	defer l.closeAll()
 	l.now = backends.Now()
 	for {
 		events, err := l.wait()

@@ -216,7 +216,7 @@ func (l *loop) enter() {
 		l.yielded = l.now
 	}
 	l.buffers.publish()
-	if len(l.sends)+len(l.waiting)+len(l.starved)+len(l.ready) > 0 || l.taking {
+	if len(l.sends)+len(l.waiting)+len(l.starved)+len(l.ready)+len(l.batch)+len(l.ring.spilled) > 0 || l.taking {
 		l.ring.collect()
 		return
 	}

@@ -118,8 +118,14 @@ func (r *ring) enable() error {
 
 // registerFiles makes a table of files that requests can name by number, which spares them a look into the
 // process's own table. It returns the size, or 0 if the kernel won't: a saving and no more.
+//
+// Before Linux 6.13 a file that was taken out of the table stayed open until every older request with a
+// registered file had ended, so one idle connection would have kept the sockets of all that closed after it.
 func (r *ring) registerFiles() uint32 {
 	const most = 1 << 16
+	if !kernelFrom(6, 13) {
+		return 0
+	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0
@@ -129,6 +135,19 @@ func (r *ring) registerFiles() uint32 {
 		return 0
 	}
 	return reg.count
+}
+
+// kernelFrom says whether the kernel is of this version or a later one.
+func kernelFrom(major, minor int) bool {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return false
+	}
+	var is [2]int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &is[0], &is[1]); err != nil {
+		return false
+	}
+	return is[0] > major || is[0] == major && is[1] >= minor
 }
 
 // close gives everything back to the kernel. Requests that have not completed are cancelled by it, some

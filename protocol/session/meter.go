@@ -56,7 +56,11 @@ func take(l *rate.Limiter, now time.Duration, n int) (wait time.Duration) {
 func (s *Session) pay(now time.Duration, set *Settings, reply []byte, packets, bytes int) {
 	wait := set.server.take(now, packets, bytes)
 	if s.meter == nil || s.meter.rate != set.ConnectionRate {
-		s.meter = newMeter(set.ConnectionRate)
+		m := newMeter(set.ConnectionRate)
+		if s.meter != nil {
+			m.resume = s.meter.resume // a pause that is under way still ends
+		}
+		s.meter = m
 	}
 	wait = max(wait, s.meter.take(now, packets, bytes))
 	switch {

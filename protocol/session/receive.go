@@ -32,7 +32,7 @@ func (s *Session) receive(now time.Duration, set *Settings, b []byte) []byte {
 	if set.metered {
 		s.pay(now, set, reply, int(s.packets-before), size)
 	}
-	if set.Mode == Async && len(reply) > 0 {
+	if set.Mode == Async && len(reply) > 0 && !s.discarding { // or else pay has kept it, before its ERROR
 		s.keep(now, reply, 0)
 	}
 	if s.discarding || set.Mode == Async {
