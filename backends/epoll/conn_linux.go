@@ -16,7 +16,6 @@ import (
 type conn struct {
 	session    backends.Session // nil: closed
 	ticket     timer.Ticket
-	pins       *pins // nil: nothing was ever sent without copying
 	fd         int32
 	generation uint32 // tells this connection's events from those of an earlier one with its descriptor
 	interest   uint8  // what a level-triggered epoll was asked for: EPOLLIN, EPOLLOUT
@@ -61,7 +60,7 @@ func (l *loop) open(fd int) {
 func (l *loop) follow(c *conn) {
 	s := c.session
 	if s.Done() {
-		if c.pinned() {
+		if l.pinned(c) {
 			l.postpone(c)
 			return
 		}
@@ -81,8 +80,7 @@ func (l *loop) follow(c *conn) {
 		l.ask(c, reading)
 	}
 	c.paused = !reading
-	if at := s.Deadline(); c.ticket.Wants(at) {
-		c.ticket = timer.Ticket(at)
+	if at := s.Deadline(); c.ticket.File(at) {
 		l.timers.Add(at, c.key())
 	}
 }

@@ -165,8 +165,8 @@ func (l *loop) serve(events []unix.EpollEvent) (woken bool) {
 // ready serves one connection: first what it takes, which may let it read again, then what it sends.
 func (l *loop) ready(c *conn, events uint32) {
 	const failed = unix.EPOLLERR | unix.EPOLLHUP
-	if c.pins != nil && events&unix.EPOLLERR != 0 {
-		if l.unpin(c); c.done && !c.pinned() {
+	if events&unix.EPOLLERR != 0 && l.zero.pins[c] != nil {
+		if l.unpin(c); c.done && !l.pinned(c) {
 			l.drop(c, nil)
 			return
 		}
@@ -206,15 +206,14 @@ func (l *loop) serveAgain() {
 // expire calls the sessions whose deadline has come, and files the others again.
 func (l *loop) expire() {
 	for {
-		key, at, ok := l.timers.Due(l.now)
+		key, ok := l.timers.Due(l.now)
 		if !ok {
 			return
 		}
 		c := l.conns.get(int(uint32(key)))
-		if c == nil || c.generation != uint32(key>>32) || time.Duration(c.ticket) != at {
-			continue // closed since, or filed anew
+		if c == nil || c.generation != uint32(key>>32) || !c.ticket.Pass(l.now) {
+			continue // closed since, or not remembered
 		}
-		c.ticket = 0
 		if c.done {
 			l.drop(c, nil)
 			continue

@@ -32,7 +32,8 @@ type zeroCopy struct {
 	pool        *buffer.Pool
 	shared      *buffer.Buffer // the memory of loop.buffer
 	scratch     []*buffer.Buffer
-	sends       uint64 // that were made so
+	sends       uint64          // that were made so
+	pins        map[*conn]*pins // of connections that were ever sent to so
 	completions sock.Completions
 }
 
@@ -77,20 +78,25 @@ func (l *loop) writePinned(c *conn, v *sock.Vector, pending, reply int) (n int, 
 	if errno != 0 || n == 0 {
 		return n, errno
 	}
-	if c.pins == nil {
-		c.pins = new(pins)
+	pinned := l.zero.pins[c]
+	if pinned == nil {
+		pinned = new(pins)
+		if l.zero.pins == nil {
+			l.zero.pins = map[*conn]*pins{}
+		}
+		l.zero.pins[c] = pinned
 	}
-	send := c.pins.sends
-	c.pins.sends++
+	send := pinned.sends
+	pinned.sends++
 	l.zero.sends++
 	if p, ok := c.session.(pinner); ok && pending > 0 {
 		l.zero.scratch = p.Pin(l.zero.scratch[:0], min(n, pending))
 		for _, b := range l.zero.scratch {
-			c.pins.held = append(c.pins.held, pin{send, b})
+			pinned.held = append(pinned.held, pin{send, b})
 		}
 	}
 	if n > pending && reply > 0 {
-		c.pins.held = append(c.pins.held, pin{send, l.zero.shared.Retain()})
+		pinned.held = append(pinned.held, pin{send, l.zero.shared.Retain()})
 	}
 	return n, 0
 }
@@ -119,8 +125,9 @@ func (l *loop) unpin(c *conn) {
 		if !ok {
 			return
 		}
-		kept := c.pins.held[:0]
-		for _, p := range c.pins.held {
+		pinned := l.zero.pins[c]
+		kept := pinned.held[:0]
+		for _, p := range pinned.held {
 			// A range of numbers that may wrap.
 			if p.send-first <= last-first {
 				p.buf.Release()
@@ -128,12 +135,16 @@ func (l *loop) unpin(c *conn) {
 				kept = append(kept, p)
 			}
 		}
-		clear(c.pins.held[len(kept):])
-		c.pins.held = kept
+		clear(pinned.held[len(kept):])
+		pinned.held = kept
 	}
 }
 
-func (c *conn) pinned() bool { return c.pins != nil && len(c.pins.held) > 0 }
+// pinned says whether the kernel still sends from buffers of this connection.
+func (l *loop) pinned(c *conn) bool {
+	p := l.zero.pins[c]
+	return p != nil && len(p.held) > 0
+}
 
 // postpone keeps a connection that is Done until the kernel is done too.
 func (l *loop) postpone(c *conn) {
@@ -142,7 +153,8 @@ func (l *loop) postpone(c *conn) {
 	}
 	c.done, c.paused = true, true
 	at := l.now + pinPatience
-	c.ticket = timer.Ticket(at)
+	c.ticket = timer.Ticket{} // of the session's deadlines nothing matters any more
+	c.ticket.File(at)
 	l.timers.Add(at, c.key())
 	if !l.edge {
 		// Only the completions matter now; told of them as they come, not of a hang-up again and again.
@@ -152,13 +164,13 @@ func (l *loop) postpone(c *conn) {
 
 // closeSocket closes a connection's socket. Buffers that the kernel still sends from are given up with it.
 func (l *loop) closeSocket(c *conn) {
-	if !c.pinned() {
+	if !l.pinned(c) {
 		unix.Close(int(c.fd))
-		return
+	} else {
+		sock.CloseReset(int(c.fd))
+		for _, p := range l.zero.pins[c].held {
+			p.buf.Release()
+		}
 	}
-	sock.CloseReset(int(c.fd))
-	for _, p := range c.pins.held {
-		p.buf.Release()
-	}
-	c.pins = nil
+	delete(l.zero.pins, c)
 }

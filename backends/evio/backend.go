@@ -111,7 +111,7 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 		b.Close()
 		return nil, fmt.Errorf("failed to connect to our own %s: %w", b.addr, err)
 	}
-	b.timers = timer.NewService(backends.Now, func(key uint64, _ time.Duration) { b.wake(key) })
+	b.timers = timer.NewService(backends.Now, b.wake)
 	return b, nil
 }
 

@@ -49,8 +49,7 @@ func (c *conn) settle(now time.Duration, reply []byte) ([]byte, lib.Action) {
 		}
 		return out, lib.Close
 	}
-	if d := c.session.Deadline(); c.ticket.Wants(d) {
-		c.ticket = timer.Ticket(d)
+	if d := c.session.Deadline(); c.ticket.File(d) {
 		c.backend.timers.Add(d, c.key)
 	}
 	return out, lib.None

@@ -34,9 +34,7 @@ func (b *backend) data(sock lib.Conn, in []byte) ([]byte, lib.Action) {
 func (c *conn) woken() ([]byte, lib.Action) {
 	now := backends.Now()
 	c.drain(now)
-	if now >= time.Duration(c.ticket) {
-		c.ticket = 0
-	}
+	c.ticket.Pass(now)
 	if d := c.session.Deadline(); d != 0 && now >= d {
 		c.session.Expire(now)
 	}

@@ -23,7 +23,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	lib "github.com/panjf2000/gnet/v2"
 
@@ -101,7 +100,7 @@ func newBackend(config backends.Config) (backends.Backend, error) {
 		ended:  make(chan struct{}),
 		conns:  map[uint64]*conn{},
 	}
-	b.timers = timer.NewService(backends.Now, func(key uint64, _ time.Duration) { b.wake(key) })
+	b.timers = timer.NewService(backends.Now, b.wake)
 	go func() {
 		b.result = lib.Run(b, b.url,
 			lib.WithNumEventLoop(config.Threads),

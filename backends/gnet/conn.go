@@ -47,8 +47,7 @@ func (c *conn) settle(now time.Duration) lib.Action {
 		_ = syscall.Shutdown(c.sock.Fd(), syscall.SHUT_WR)
 	}
 	c.watchQueue(now)
-	if d := s.Deadline(); c.ticket.Wants(d) {
-		c.ticket = timer.Ticket(d)
+	if d := s.Deadline(); c.ticket.File(d) {
 		c.backend.timers.Add(d, c.key)
 	}
 	return lib.None
@@ -72,9 +71,7 @@ func (c *conn) woken() {
 		c.drained = true
 		c.session.Drain(now)
 	}
-	if now >= time.Duration(c.ticket) {
-		c.ticket = 0
-	}
+	c.ticket.Pass(now)
 	c.lookAtQueue(now)
 	if d := c.session.Deadline(); d != 0 && now >= d {
 		c.session.Expire(now)

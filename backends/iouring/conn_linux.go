@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conn is one connection, in a slot of its loop's table. It is 40 bytes, and with its session all that an
+// conn is one connection, in a slot of its loop's table. It is 48 bytes, and with its session all that an
 // idle connection costs this process.
 type conn struct {
 	session    backends.Session // nil: closing, or the slot is free
@@ -169,8 +169,7 @@ func (l *loop) settle(now time.Duration, c *conn) {
 		return
 	}
 	l.read(c, s.Reading())
-	if d := s.Deadline(); c.ticket.Wants(d) {
-		c.ticket = timer.Ticket(d)
+	if d := s.Deadline(); c.ticket.File(d) {
 		l.timers.Add(d, uint64(c.key(0)))
 	}
 }

@@ -247,6 +247,7 @@ func (l *loop) dispatch(now time.Duration, e cqe) {
 		l.accepted(now, e)
 	case wakeKind:
 		l.waker.Clear()
+		l.obey(now) // again: what was asked since turn looked might not wake us any more
 		if e.flags&cqeMore == 0 {
 			l.ring.sqe().pollEach(target{fd: int32(l.waker.FD)}, unix.POLLIN, makeKey(wakeKind, 0, 0))
 		}
@@ -256,7 +257,7 @@ func (l *loop) dispatch(now time.Duration, e cqe) {
 // expire calls the sessions whose time has come.
 func (l *loop) expire(now time.Duration) {
 	for {
-		due, at, ok := l.timers.Due(now)
+		due, ok := l.timers.Due(now)
 		if !ok {
 			return
 		}
@@ -266,10 +267,9 @@ func (l *loop) expire(now time.Duration) {
 			continue
 		}
 		c := l.conns.find(k)
-		if c == nil || time.Duration(c.ticket) != at {
-			continue
+		if c == nil || !c.ticket.Pass(now) {
+			continue // closed since, or not remembered
 		}
-		c.ticket = 0
 		if c.is(closing) {
 			l.giveUp(c)
 			continue

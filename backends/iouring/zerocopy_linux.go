@@ -111,7 +111,8 @@ func (l *loop) postpone(c *conn) {
 		return
 	}
 	at := l.now + pinPatience
-	c.ticket = timer.Ticket(at)
+	c.ticket = timer.Ticket{} // of the session's deadlines nothing matters any more
+	c.ticket.File(at)
 	l.timers.Add(at, uint64(c.key(0)))
 }
 

@@ -207,12 +207,12 @@ func (b *backend) all() []*conn {
 }
 
 // due is called by the timers, which have no time for what may follow.
-func (b *backend) due(key uint64, at time.Duration) {
+func (b *backend) due(key uint64) {
 	b.mu.Lock()
 	c := b.conns[key]
 	b.mu.Unlock()
 	if c != nil {
-		b.working.Go(func() { c.attend(at) })
+		b.working.Go(c.attend)
 	}
 }
 

@@ -75,23 +75,20 @@ func (c *conn) settle(now time.Duration) {
 		c.shut = true
 		c.shutdown(syscall.SHUT_WR)
 	}
-	if d := s.Deadline(); c.ticket.Wants(d) {
-		c.ticket = timer.Ticket(d)
+	if d := s.Deadline(); c.ticket.File(d) {
 		c.backend.timers.Add(d, c.key)
 	}
 }
 
 // attend does what a timer was filed for: the session's deadline, or the library's queue that has moved.
-func (c *conn) attend(at time.Duration) {
+func (c *conn) attend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ticket == timer.Ticket(at) {
-		c.ticket = 0
-	}
+	now := backends.Now()
+	c.ticket.Pass(now)
 	if !c.alive() {
 		return
 	}
-	now := backends.Now()
 	c.lookAtQueue(now)
 	if d := c.session.Deadline(); d != 0 && now >= d {
 		c.session.Expire(now)

@@ -26,7 +26,6 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"time"
 
 	lib "github.com/cloudwego/netpoll"
 
@@ -259,7 +258,7 @@ func (b *backend) removed(c *conn) {
 }
 
 // due is called by the timers.
-func (b *backend) due(key uint64, at time.Duration) {
+func (b *backend) due(key uint64) {
 	if key == watchKey {
 		b.lookForBlocked()
 		return
@@ -268,6 +267,6 @@ func (b *backend) due(key uint64, at time.Duration) {
 	c := b.conns[key]
 	b.mu.Unlock()
 	if c != nil {
-		c.expire(at)
+		c.expire()
 	}
 }

@@ -86,8 +86,7 @@ func (c *conn) settle() {
 			c.shut = true
 			c.shutdownWrite()
 		}
-		if d := s.Deadline(); c.ticket.Wants(d) {
-			c.ticket = timer.Ticket(d)
+		if d := s.Deadline(); c.ticket.File(d) {
 			c.backend.timers.Add(d, c.key)
 		}
 	}
@@ -101,14 +100,13 @@ func (c *conn) shutdownWrite() {
 }
 
 // expire is called when a time that was filed has come.
-func (c *conn) expire(at time.Duration) {
+func (c *conn) expire() {
 	c.lock()
 	defer c.unlock()
-	if c.ticket != timer.Ticket(at) || !c.alive() {
+	now := backends.Now()
+	if !c.ticket.Pass(now) || !c.alive() {
 		return
 	}
-	c.ticket = 0
-	now := backends.Now()
 	if d := c.session.Deadline(); d != 0 && now >= d {
 		c.session.Expire(now)
 	}

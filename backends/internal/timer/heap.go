@@ -2,8 +2,8 @@
 //
 // A deadline moves with nearly every packet, mostly to a later time, and hardly ever passes. So nothing is
 // moved: an entry stays where it was filed, and when it is due its owner is asked whether the deadline has
-// moved in the meantime. An idle connection costs one entry and nothing else. The entries of connections that
-// have closed are taken out together, once they may be half of all.
+// moved in the meantime. An idle connection costs one entry and a Ticket. The entries of connections that have
+// closed are taken out together, once they may be half of all.
 package timer
 
 import (
@@ -41,8 +41,8 @@ func (h *Heap) Add(at time.Duration, key uint64) {
 }
 
 // Forget says that nothing is to come of what key was filed for, as its connection has gone. The entries stay
-// for a while: there are at most twice as many as are wanted, and a few hundred, however many connections come
-// and go before a deadline passes. The key must not be used again.
+// for a while: there are at most as many as those of the connections that are there, and a few hundred, however
+// many come and go before a deadline passes. The key must not be used again.
 func (h *Heap) Forget(key uint64) {
 	h.gone = append(h.gone, key)
 	if len(h.gone) < max(fewGone, len(h.entries)/2) {
@@ -78,16 +78,16 @@ func (h *Heap) Next() time.Duration {
 }
 
 // Due takes out the earliest entry if its time has come.
-func (h *Heap) Due(now time.Duration) (key uint64, at time.Duration, ok bool) {
+func (h *Heap) Due(now time.Duration) (key uint64, ok bool) {
 	if len(h.entries) == 0 || h.entries[0].at > now {
-		return 0, 0, false
+		return 0, false
 	}
-	first := h.entries[0]
+	key = h.entries[0].key
 	last := len(h.entries) - 1
 	h.entries[0] = h.entries[last]
 	h.entries = h.entries[:last]
 	h.sink(0)
-	return first.key, first.at, true
+	return key, true
 }
 
 // Len is the number of entries, those of forgotten keys among them.
@@ -110,11 +110,31 @@ func (h *Heap) sink(i int) {
 	}
 }
 
-// Ticket is what a connection remembers of its newest entry: the time it is filed for, 0 for none. An
-// entry that comes due with another time than its connection's ticket is an old one, to be ignored.
-type Ticket time.Duration
+// Ticket is what a connection remembers of its entries: the earliest, and the one that was the earliest before
+// that. So a near deadline again and again in front of a far one (a batch to be sent, say, and a silence that is
+// allowed) doesn't file the far one each time. A third is forgotten: it comes, and Pass says that it is nothing.
+// The zero Ticket remembers none.
+type Ticket struct{ first, second time.Duration }
 
-// Wants says whether the deadline must be filed: it is set, and earlier than the entry there is.
-func (t Ticket) Wants(deadline time.Duration) bool {
-	return deadline != 0 && (t == 0 || deadline < time.Duration(t))
+// File says whether the deadline, 0 for none, must be added to the heap, as nothing comes early enough. The
+// caller then adds it.
+func (t *Ticket) File(deadline time.Duration) bool {
+	if deadline == 0 || t.first != 0 && deadline >= t.first {
+		return false
+	}
+	if t.second == 0 {
+		t.second = t.first
+	}
+	t.first = deadline
+	return true
+}
+
+// Pass says whether an entry that is remembered has come by now, and forgets all that have.
+func (t *Ticket) Pass(now time.Duration) bool {
+	passed := false
+	for t.first != 0 && t.first <= now {
+		t.first, t.second = t.second, 0
+		passed = true
+	}
+	return passed
 }

@@ -8,7 +8,7 @@ import (
 // Service files deadlines for engines whose connections are served by goroutines that they don't own: it
 // calls fire from a goroutine of its own when a deadline has come. It is safe for concurrent use.
 type Service struct {
-	fire func(key uint64, at time.Duration)
+	fire func(key uint64)
 	now  func() time.Duration
 
 	mu     sync.Mutex
@@ -19,9 +19,9 @@ type Service struct {
 	done   chan struct{}
 }
 
-// NewService starts a service. Close ends it. fire gets the key and the time it was filed for, must not
-// block for long, and may call Add.
-func NewService(now func() time.Duration, fire func(key uint64, at time.Duration)) *Service {
+// NewService starts a service. Close ends it. fire gets the key that was filed, must not block for long, and
+// may call Add.
+func NewService(now func() time.Duration, fire func(key uint64)) *Service {
 	s := &Service{fire: fire, now: now, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go s.run()
 	return s
@@ -72,12 +72,12 @@ func (s *Service) run() {
 			return
 		}
 		now := s.now()
-		key, at, due := s.heap.Due(now)
+		key, due := s.heap.Due(now)
 		s.asleep = s.heap.Next()
 		next := s.asleep
 		s.mu.Unlock()
 		if due {
-			s.fire(key, at)
+			s.fire(key)
 			continue
 		}
 		if next == 0 {

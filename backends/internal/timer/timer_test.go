@@ -21,7 +21,8 @@ func TestHeapGivesDeadlinesInOrder(t *testing.T) {
 		now := time.Duration(rapid.IntRange(0, 60).Draw(t, "now"))
 		var got []int
 		for {
-			key, at, ok := h.Due(now)
+			at := h.Next()
+			key, ok := h.Due(now)
 			if !ok {
 				break
 			}
@@ -76,7 +77,8 @@ func TestHeapForgetsWhatHasGone(t *testing.T) {
 		}
 		last := time.Duration(0)
 		for {
-			key, at, ok := h.Due(time.Hour)
+			at := h.Next()
+			key, ok := h.Due(time.Hour)
 			if !ok {
 				break
 			}
@@ -95,14 +97,62 @@ func TestHeapForgetsWhatHasGone(t *testing.T) {
 	})
 }
 
-func TestTicketWantsOnlyEarlierDeadlines(t *testing.T) {
-	for _, c := range []struct {
-		ticket   Ticket
-		deadline time.Duration
-		want     bool
-	}{{0, 0, false}, {0, 5, true}, {5, 0, false}, {5, 4, true}, {5, 5, false}, {5, 6, false}} {
-		if got := c.ticket.Wants(c.deadline); got != c.want {
-			t.Errorf("Ticket(%d).Wants(%d) = %t, want %t", c.ticket, c.deadline, got, c.want)
+// However a deadline moves, it is looked at when it has come, and a connection has few entries: two, and those
+// of deadlines that lay between, which are forgotten when a third comes in front of them.
+func TestTicketMissesNoDeadline(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var h Heap
+		var ticket Ticket
+		var now, deadline time.Duration
+		for range rapid.IntRange(1, 100).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "moves") {
+				deadline = 0
+				if in := rapid.IntRange(0, 30).Draw(t, "in"); in > 0 {
+					deadline = now + time.Duration(in)
+				}
+			}
+			if ticket.File(deadline) {
+				h.Add(deadline, 1)
+			}
+			now += time.Duration(rapid.IntRange(0, 10).Draw(t, "passes"))
+			looked := false
+			for {
+				_, ok := h.Due(now)
+				if !ok {
+					break
+				}
+				looked = ticket.Pass(now) || looked
+			}
+			if deadline != 0 && deadline <= now {
+				if !looked {
+					t.Fatalf("at %d the deadline %d was not looked at", now, deadline)
+				}
+				deadline = 0
+			}
+		}
+	})
+}
+
+// A near deadline again and again in front of one that is far, and moves, leaves nothing behind.
+func TestTicketKeepsTheFarDeadline(t *testing.T) {
+	var h Heap
+	var ticket Ticket
+	file := func(at time.Duration) {
+		if ticket.File(at) {
+			h.Add(at, 1)
+		}
+	}
+	for now := time.Duration(0); now < 30_000; now++ {
+		file(now + 30_000) // from silence
+		file(now + 1)      // a batch
+		for {
+			if _, ok := h.Due(now); !ok {
+				break
+			}
+			ticket.Pass(now)
+		}
+		if h.Len() > 2 {
+			t.Fatalf("%d entries of one connection after %d batches", h.Len(), now)
 		}
 	}
 }
@@ -111,13 +161,14 @@ func TestTicketWantsOnlyEarlierDeadlines(t *testing.T) {
 func TestServiceFiresEarlierDeadlineThatCameLater(t *testing.T) {
 	start := time.Now()
 	now := func() time.Duration { return time.Since(start) + 1 }
+	due := map[uint64]time.Duration{3: time.Hour, 2: 200 * time.Millisecond, 1: time.Millisecond}
 	var mu sync.Mutex
 	var got []uint64
 	second := make(chan struct{})
-	s := NewService(now, func(key uint64, at time.Duration) {
+	s := NewService(now, func(key uint64) {
 		mu.Lock()
 		defer mu.Unlock()
-		if now() < at {
+		if now() < due[key] {
 			t.Errorf("key %d fired before its time", key)
 		}
 		if got = append(got, key); len(got) == 2 {
@@ -125,10 +176,9 @@ func TestServiceFiresEarlierDeadlineThatCameLater(t *testing.T) {
 		}
 	})
 	defer s.Close()
-	begin := now()
-	s.Add(begin+time.Hour, 3)
-	s.Add(begin+200*time.Millisecond, 2)
-	s.Add(begin+time.Millisecond, 1)
+	for _, key := range []uint64{3, 2, 1} {
+		s.Add(due[key], key)
+	}
 	select {
 	case <-second:
 	case <-time.After(time.Minute):
