@@ -147,13 +147,25 @@ func (r *Result) Invalid() string {
 	case p.Established < p.Asked:
 		return fmt.Sprintf("%d of %d connections were established", p.Established, p.Asked)
 	case r.Churned.Lost > 0:
-		return fmt.Sprintf("%d of %d churned connections were lost", r.Churned.Lost, r.Churned.Asked)
+		return fmt.Sprintf("%d of %d churned connections were lost", r.Churned.Lost, r.Churned.Asked) + r.because()
 	case p.Lost > 0:
-		return fmt.Sprintf("%d of %d connections were lost", p.Lost, p.Asked)
+		return fmt.Sprintf("%d of %d connections were lost", p.Lost, p.Asked) + r.because()
 	case r.Unanswered > 0:
 		return fmt.Sprintf("%d packets were never answered", r.Unanswered)
 	case r.Packets == 0 && p.Asked+r.Churned.Asked > 0:
 		return "nothing came back in the window"
+	}
+	return ""
+}
+
+// because gives an example of why connections were lost: what the server said of it, if it did.
+func (r *Result) because() string {
+	for _, cause := range []Cause{ServerError, Closed, Reset} {
+		for _, f := range r.Failures {
+			if f.Cause == cause && len(f.Examples) > 0 {
+				return ": " + f.Examples[0]
+			}
+		}
 	}
 	return ""
 }

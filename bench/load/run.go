@@ -69,8 +69,7 @@ func runOn(ctx context.Context, c Config, newPoller func(*net.TCPAddr) (poller, 
 	if err != nil {
 		return nil, fmt.Errorf("failed to find %q: %w", c.Address, err)
 	}
-	// Each loop has an epoll instance and an eventfd.
-	if err := raiseFileLimit(r.mostConnections(), 2*r.config.Threads+spareDescriptors); err != nil {
+	if err := r.config.RaiseFileLimit(); err != nil {
 		return nil, err
 	}
 	r.prepare()
@@ -86,13 +85,16 @@ func runOn(ctx context.Context, c Config, newPoller func(*net.TCPAddr) (poller, 
 	return r.finish(w)
 }
 
-// mostConnections is how many connections the run may have open at once.
-func (r *run) mostConnections() int {
-	n := r.config.lastingTotal()
-	if r.config.Churn > 0 {
-		n += mostChurned
+// RaiseFileLimit sees to it that the process may have as many connections open at once as c needs. Run does so
+// itself; to call it before anything is started finds out early, and lets a server that is started by the same
+// process inherit the same limit in every run.
+func (c Config) RaiseFileLimit() error {
+	c = c.withDefaults()
+	connections := c.lastingTotal()
+	if c.Churn > 0 {
+		connections += mostChurned
 	}
-	return n
+	return raiseFileLimit(connections, 2*c.Threads+spareDescriptors) // each loop has an epoll instance and an eventfd
 }
 
 func (r *run) prepare() {

@@ -383,7 +383,7 @@ func TestInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Partial || r.Packets == 0 || r.Window < 50*time.Millisecond || len(r.Failures) > 0 {
+	if !r.Partial || r.Packets == 0 || r.Window <= 0 || r.Window >= time.Hour || len(r.Failures) > 0 {
 		t.Errorf("partial %v, packets %d, window %v, failures %v", r.Partial, r.Packets, r.Window, r.Failures)
 	}
 	if !slices.Equal(edges, []Edge{Opens, Closes}) {

@@ -38,6 +38,9 @@ func parseShare(s string) (Share, error) {
 		}
 		p.Weight = w
 	}
+	if strings.HasPrefix(bytes, "-") {
+		return p, fmt.Errorf("%q is below 0", bytes)
+	}
 	low, high, isRange := strings.Cut(bytes, "-")
 	var err error
 	if p.Min, err = parseBytes(low); err != nil {

@@ -95,7 +95,11 @@ func Run(ctx context.Context, p Plan) (*result.File, error) {
 // start confines this process, which is the client, and opens the file.
 func start(p Plan) (*runner, error) {
 	for i, cell := range p.Cells {
-		if _, err := Load(cell, nil); err != nil {
+		config, err := Load(cell, nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := config.RaiseFileLimit(); err != nil {
 			return nil, err
 		}
 		if cell.Name == "" {

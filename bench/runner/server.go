@@ -59,6 +59,7 @@ type Server struct {
 	stdin   io.Closer
 	said    *tail
 	ended   chan struct{} // closed when the process is gone
+	status  string        // how it went; to be read when ended is closed
 }
 
 // Start starts a server and waits until it listens. Whatever happens to this process, the server ends: its
@@ -116,6 +117,7 @@ func (s *Server) spawn(cmd *exec.Cmd, cpus []int) error {
 		started <- err
 		if err == nil {
 			_ = cmd.Wait()
+			s.status = cmd.ProcessState.String()
 			close(s.ended)
 		}
 	}()
@@ -133,7 +135,7 @@ func (s *Server) await(ctx context.Context, announced <-chan Announcement, annou
 			s.Announcement = a
 			return nil
 		case <-s.ended:
-			return errors.New("it ended before it listened" + s.said.sentence())
+			return fmt.Errorf("it ended before it listened (%s)%s", s.status, s.said.sentence())
 		case <-ctx.Done():
 			return fmt.Errorf("%w%s", context.Cause(ctx), s.said.sentence())
 		case <-poll.C:

@@ -59,6 +59,9 @@ func (cmd *command) capacity(c *cli.Context) error {
 	}
 	one.Arrivals = c.String("arrivals")
 	plan.Cells = []result.Cell{one}
+	if err := fit(c, plan); err != nil {
+		return err
+	}
 	progress := newProgress(cmd.stderr)
 	plan.Observe = progress.observe
 	f, err := runner.Capacity(c.Context, plan, o)

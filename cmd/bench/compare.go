@@ -61,8 +61,11 @@ func comparison(c *cli.Context) (runner.Plan, error) {
 		return plan, err
 	}
 	one, err := cell(c, threads)
+	if err != nil {
+		return plan, err
+	}
 	plan.Cells = []result.Cell{one}
-	return plan, err
+	return plan, fit(c, plan)
 }
 
 // contest is a plan without settings, and the number of client threads.

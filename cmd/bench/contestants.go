@@ -66,8 +66,10 @@ func contestants(c *cli.Context, specs []string, threads int) ([]runner.Contesta
 		}
 		contest = append(contest, one)
 	}
-	distinguish(contest)
-	return contest, nil
+	if len(programs) == 0 && c.Bool("raw") {
+		return nil, usagef("--raw is about the programs given with --exec, and there is none")
+	}
+	return contest, distinguish(contest)
 }
 
 // engine is a contestant that this program serves itself, in a child process.
@@ -134,16 +136,21 @@ func program(text string, raw bool) (runner.Contestant, error) {
 	}, nil
 }
 
-// distinguish numbers contestants of the same name: the same engine twice is a test of the bench.
-func distinguish(contest []runner.Contestant) {
+// distinguish numbers the same engine when it takes part twice, which is a test of the bench. A program needs a
+// name of its own.
+func distinguish(contest []runner.Contestant) error {
 	seen := map[string]int{}
 	for i := range contest {
 		c := &contest[i]
 		seen[c.Name]++
 		if n := seen[c.Name]; n > 1 {
+			if c.Spec == "" {
+				return usagef("--exec: two contestants are called %s; choose another name", c.Name)
+			}
 			c.Name = fmt.Sprintf("%s#%d", c.Name, n)
 		}
 	}
+	return nil
 }
 
 // baseline is the contestant that ratios refer to.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"echosrv/backends"
 	"echosrv/backends/server"
 	"echosrv/bench/load"
 	"echosrv/bench/result"
@@ -46,6 +48,9 @@ func cell(c *cli.Context, clientThreads int) (result.Cell, error) {
 	if arrivals != load.Poisson.String() && arrivals != load.Constant.String() {
 		return one, usagef("--arrivals %q: constant and poisson are allowed", arrivals)
 	}
+	if err := needed(c); err != nil {
+		return one, err
+	}
 	if one.Rate != 0 {
 		one.Arrivals = arrivals
 	}
@@ -66,6 +71,38 @@ func cell(c *cli.Context, clientThreads int) (result.Cell, error) {
 	}
 	one.Name = runner.Name(one)
 	return one, nil
+}
+
+// needed refuses flags that say more about a load that was not asked for.
+func needed(c *cli.Context) error {
+	for _, f := range []struct{ name, needs string }{{"arrivals", "rate"}, {"churn-packets", "churn"}, {"slow-rate", "slow"}} {
+		has := slices.ContainsFunc(c.Command.Flags, func(other cli.Flag) bool { return other.Names()[0] == f.needs })
+		if has && c.IsSet(f.name) && !c.IsSet(f.needs) {
+			return usagef("--%s means nothing without --%s", f.name, f.needs)
+		}
+	}
+	return nil
+}
+
+// fit refuses payloads that the engines are told not to accept.
+func fit(c *cli.Context, plan runner.Plan) error {
+	limit, err := backends.ParseBytes(c.String("max-packet"))
+	if err != nil {
+		return usagef("--max-packet: %w", err)
+	}
+	if !slices.ContainsFunc(plan.Contestants, func(c runner.Contestant) bool { return c.Spec != "" }) {
+		return nil // programs whose limit nobody knows
+	}
+	for _, one := range plan.Cells {
+		sizes, err := load.ParseSizes(one.Sizes)
+		if err != nil {
+			return usageError{err}
+		}
+		if most := sizes.Max(); most > limit {
+			return usagef("--size %s: payloads of up to %d bytes are above the engines' limit of %d; --max-packet raises it", one.Sizes, most, limit)
+		}
+	}
+	return nil
 }
 
 // cpuList reads a flag that holds CPUs.

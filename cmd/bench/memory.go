@@ -70,6 +70,9 @@ func intList(c *cli.Context, flag string, least, most int) ([]int, error) {
 		if err != nil || n < least || n > most {
 			return nil, usagef("--%s %q: numbers from %d to %d are allowed, separated by commas", flag, part, least, most)
 		}
+		if slices.Contains(list, n) {
+			return nil, usagef("--%s %s: %d is there twice", flag, c.String(flag), n)
+		}
 		list = append(list, n)
 	}
 	return list, nil

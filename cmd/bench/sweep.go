@@ -73,8 +73,10 @@ func sweep(c *cli.Context) (runner.Plan, error) {
 		return plan, err
 	}
 	plan.Calibrate = false
-	plan.Cells, err = combinations(c, serverThreads, threads)
-	return plan, err
+	if plan.Cells, err = combinations(c, serverThreads, threads); err != nil {
+		return plan, err
+	}
+	return plan, fit(c, plan)
 }
 
 // combinations are the settings: every value of each axis with every value of the others.
@@ -110,6 +112,9 @@ func combinations(c *cli.Context, serverThreads []int, clientThreads int) ([]res
 			return nil, usageError{err}
 		}
 		cells[i].Name = runner.Name(cells[i])
+		if slices.ContainsFunc(cells[:i], func(c result.Cell) bool { return c.Name == cells[i].Name }) {
+			return nil, usagef("the setting %s is asked for twice", cells[i].Name)
+		}
 	}
 	return cells, nil
 }

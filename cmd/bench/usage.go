@@ -2,28 +2,19 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"echosrv/cmd/internal/flagerror"
 )
 
-// onUsageError keeps the command-line package from printing its help in front of the error, and says it in
-// the form that flags are written in.
+// onUsageError keeps the command-line package from printing its help in front of the error.
 func onUsageError(c *cli.Context, err error, _ bool) error {
-	text := strings.Replace(err.Error(), "for flag -", "for flag --", 1)
-	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
-		text = fmt.Sprintf("unknown flag --%s", strings.TrimLeft(name, "-"))
-		if near := cli.SuggestFlag(c.Command.Flags, name, false); near != "" {
-			text += fmt.Sprintf("; did you mean %s?", near)
-		}
-	} else if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
-		text = fmt.Sprintf("the flag --%s needs a value", strings.TrimLeft(name, "-"))
-	}
-	return usageError{errors.New(text)}
+	return usageError{errors.New(flagerror.Text(c.Command.Flags, err))}
 }
 
 // noArguments refuses what stands on the command line besides flags.

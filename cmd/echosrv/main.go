@@ -14,6 +14,7 @@ import (
 	"echosrv/backends"
 	"echosrv/backends/all"
 	"echosrv/backends/server"
+	"echosrv/cmd/internal/flagerror"
 )
 
 // The exit statuses.
@@ -90,25 +91,15 @@ func (cmd *command) app() *cli.App {
 	}
 }
 
-// onUsageError keeps the command-line package from printing its help in front of the error, and says it in
-// the form that flags are written in.
+// onUsageError keeps the command-line package from printing its help in front of the error.
 func onUsageError(c *cli.Context, err error, _ bool) error {
-	text := strings.Replace(err.Error(), "for flag -", "for flag --", 1)
-	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
-		text = fmt.Sprintf("unknown flag --%s", strings.TrimLeft(name, "-"))
-		if near := cli.SuggestFlag(c.Command.Flags, name, false); near != "" {
-			text += fmt.Sprintf("; did you mean %s?", near)
-		}
-	} else if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
-		text = fmt.Sprintf("the flag --%s needs a value", strings.TrimLeft(name, "-"))
-	}
-	return server.Usage(errors.New(text))
+	return server.Usage(errors.New(flagerror.Text(c.Command.Flags, err)))
 }
 
 // noArguments refuses what stands on the command line besides flags.
 func noArguments(c *cli.Context) error {
 	if c.Args().Present() {
-		return server.Usage(fmt.Errorf("unexpected argument %q: %s takes only flags", c.Args().First(), c.App.Name))
+		return server.Usage(fmt.Errorf("unexpected argument %q: echosrv %s takes only flags", c.Args().First(), c.Command.Name))
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 
 // serve runs a server until a signal ends it.
 func (cmd *command) serve(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
-		return err
+	if c.Args().Present() {
+		return server.Usage(fmt.Errorf("unknown command %q; there are backends and config; without one, echosrv serves as its flags say", c.Args().First()))
 	}
 	from := source(c)
 	options, _, err := from.Load()
