@@ -31,7 +31,8 @@ var arrows = []arrow{
 	{"backends/server/...", []string{"backends/...", "protocol/..."}, "a server has engines and sessions, and no load"},
 	{"backends/...", []string{"backends", "backends/internal/...", "protocol/buffer"}, "an engine knows sockets, never packets"},
 	{"bench/...", []string{"bench/...", "protocol", "protocol/buffer"}, "a bench pushes from outside: it must not share code with what it measures"},
-	{"cmd/...", []string{"backends/...", "protocol/...", "bench/..."}, "commands wire"},
+	{"cmd/internal/...", nil, "what the commands share is about command lines"},
+	{"cmd/...", []string{"backends/...", "protocol/...", "bench/...", "cmd/internal/..."}, "commands wire"},
 	{"docs/...", nil, "docs explain"},
 }
 

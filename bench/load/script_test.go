@@ -34,7 +34,7 @@ func TestParseSizes(t *testing.T) {
 	}
 	for text, why := range map[string]string{
 		"":              "not a number",
-		"-1":            "not a number",
+		"-1":            "is below 0",
 		"1e3":           "not a number",
 		"5-4":           "ends before it begins",
 		"1:0":           "weight 0",

@@ -31,27 +31,41 @@ type bar struct {
 // room is the percent of the width that the longest interval may take; the rest is for nothing.
 const room = 98
 
-func newBars(rows []verdict.Row, of func(verdict.Row) stats.Estimate, format func(float64) string, best func(verdict.Row) bool) bars {
-	most := 0.0
+// value is what one bar shows.
+type value struct {
+	name, label string
+	stats.Estimate
+	best bool
+}
+
+// rowValues are the values of a board's rows.
+func rowValues(rows []verdict.Row, of func(verdict.Row) stats.Estimate, best func(verdict.Row) bool) (values []value) {
 	for _, r := range rows {
-		if e := of(r); e.Bounded() {
-			most = max(most, e.High)
-		} else if !math.IsNaN(e.Median) {
-			most = max(most, e.Median)
+		values = append(values, value{r.Name, interval(of(r), table.Count), of(r), best(r)})
+	}
+	return values
+}
+
+func newBars(values []value) bars {
+	most := 0.0
+	for _, v := range values {
+		if v.Bounded() {
+			most = max(most, v.High)
+		} else if !math.IsNaN(v.Median) {
+			most = max(most, v.Median)
 		}
 	}
 	chart := bars{Reference: -1}
 	if most <= 0 {
 		return chart
 	}
-	for _, r := range rows {
-		e := of(r)
-		if math.IsNaN(e.Median) {
+	for _, v := range values {
+		if math.IsNaN(v.Median) {
 			continue
 		}
-		b := bar{Name: r.Name, Label: interval(e, format), Length: e.Median / most * room, Best: best(r)}
-		if e.Bounded() {
-			b.Low, b.High = e.Low/most*room, e.High/most*room
+		b := bar{Name: v.name, Label: v.label, Length: v.Median / most * room, Best: v.best}
+		if v.Bounded() {
+			b.Low, b.High = v.Low/most*room, v.High/most*room
 		}
 		chart.Bars = append(chart.Bars, b)
 	}
@@ -119,28 +133,45 @@ func latencyPlot(rows []verdict.Row) plot {
 	if high <= 0 {
 		return plot{}
 	}
-	low, high = math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))
-	if high <= low {
-		high = low * 10
-	}
-	y := func(ns float64) float64 { return 100 - math.Log(ns/low)/math.Log(high/low)*100 }
+	scale := newLogScale(low, high)
 	for i, r := range rows {
 		if r.Response.At(50) <= 0 {
 			continue
 		}
 		var points []string
 		for _, percent := range percentiles {
-			points = append(points, fmt.Sprintf("%.2f,%.2f", x(percent), y(max(low, float64(r.Response.At(percent))))))
+			points = append(points, fmt.Sprintf("%.2f,%.2f", x(percent), scale.y(float64(r.Response.At(percent)))))
 		}
 		p.Lines = append(p.Lines, lineOf{Name: r.Name, Color: i % palette, Points: strings.Join(points, " ")})
 	}
 	for _, percent := range []float64{50, 90, 99, 99.9, 99.99} {
 		p.XTicks = append(p.XTicks, tick{x(percent), fmt.Sprintf("p%g", percent)})
 	}
-	for v := low; v <= high*1.01; v *= 10 {
-		p.YTicks = append(p.YTicks, tick{y(v), short(v)})
-	}
+	p.YTicks = scale.ticks()
 	return p
+}
+
+// logScale places times on a logarithmic axis between two powers of ten.
+type logScale struct{ low, high float64 }
+
+func newLogScale(low, high float64) logScale {
+	s := logScale{math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))}
+	if s.high <= s.low {
+		s.high = s.low * 10
+	}
+	return s
+}
+
+// y is the place of a time in percent from the top.
+func (s logScale) y(ns float64) float64 {
+	return 100 - math.Log(max(s.low, ns)/s.low)/math.Log(s.high/s.low)*100
+}
+
+func (s logScale) ticks() (ticks []tick) {
+	for v := s.low; v <= s.high*1.01; v *= 10 {
+		ticks = append(ticks, tick{s.y(v), short(v)})
+	}
+	return ticks
 }
 
 // short writes a power of ten of ns.

@@ -38,6 +38,7 @@ type view struct {
 	Notes   []string
 	// Text is the table as the terminal shows it, for measurements that aren't comparisons.
 	Text     string
+	Panels   []panel
 	Summary  []string
 	Sections []section
 	Facts    []fact
@@ -90,7 +91,7 @@ func Write(w io.Writer, f *result.File) error {
 		if err != nil {
 			return err
 		}
-		v.Text = text
+		v.Text, v.Panels = text, panels(f)
 	}
 	if err := page.Execute(w, v); err != nil {
 		return fmt.Errorf("failed to write the report: %w", err)
@@ -113,8 +114,8 @@ func plain(f *result.File) (string, error) {
 
 func newSection(f *result.File, b verdict.Board) section {
 	s := section{Heading: b.Cell.Name, Setting: table.Setting(f, b.Cell), Summary: conclusions(b), Warnings: b.Warnings}
-	s.Cost = newBars(b.Rows, func(r verdict.Row) stats.Estimate { return r.Cost }, table.Count, func(r verdict.Row) bool { return r.Cheapest })
-	s.Rate = newBars(byRate(b.Rows), func(r verdict.Row) stats.Estimate { return r.Throughput }, table.Count, func(r verdict.Row) bool { return r.Fastest })
+	s.Cost = costBars(b.Rows)
+	s.Rate = newBars(rowValues(byRate(b.Rows), func(r verdict.Row) stats.Estimate { return r.Throughput }, func(r verdict.Row) bool { return r.Fastest }))
 	if b.Baseline != "" {
 		s.Ratio = newRatios(b)
 	}
@@ -146,7 +147,7 @@ func byRate(rows []verdict.Row) []verdict.Row {
 func newRow(r verdict.Row, baseline string) row {
 	text := row{
 		Name: r.Name, Model: r.Model, Threads: "-",
-		Cost: interval(r.Cost, table.Count), Ratio: table.Ratio(r.CostRatio, r.Name == baseline), P: "-",
+		Cost: interval(r.Cost, table.Count), Ratio: table.Ratio(r.CostRatio, r.Name == baseline && r.Rounds > 0), P: "-",
 		Rate: interval(r.Throughput, table.Count),
 		P50:  interval(r.P50, table.Time), P99: interval(r.P99, table.Time), P999: table.Time(r.P999.Median), Max: table.Time(r.Max.Median),
 		Switches: table.Count(r.Switches.Median), RSS: table.Size(r.RSS.Median), Sockets: table.Size(r.Sockets.Median),

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"echosrv/bench/internal/example"
 	"echosrv/bench/result"
@@ -62,8 +63,10 @@ func TestPageNeedsNothing(t *testing.T) {
 }
 
 // TestPageIsBalanced reads the body as XML, which it is: every element is closed in its place.
-func TestPageIsBalanced(t *testing.T) {
-	page := write(t, example.Compare())
+func TestPageIsBalanced(t *testing.T) { mustBeBalanced(t, write(t, example.Compare())) }
+
+func mustBeBalanced(t *testing.T, page string) {
+	t.Helper()
 	body := page[strings.Index(page, "<body>"):strings.Index(page, "</html>")]
 	body = strings.ReplaceAll(body, "<br>", "<br/>")
 	decoder := xml.NewDecoder(strings.NewReader(body))
@@ -82,9 +85,20 @@ func TestEveryKindHasAPage(t *testing.T) {
 	for _, kind := range []result.Kind{result.KindCompare, result.KindRun, result.KindSweep, result.KindMemory, result.KindCapacity} {
 		f := example.Compare()
 		f.Kind = kind
-		if page := write(t, f); !strings.Contains(page, "epoll") {
-			t.Errorf("the page of %s doesn't name a contestant", kind)
+		f.Cells[0].Rate = 1e6
+		f.Capacity = []result.Capacity{
+			{Contestant: 1, Objective: time.Millisecond, Low: 100e3, High: 104e3},
+			{Contestant: 2, Objective: time.Millisecond, Low: 100e3},
+			{Contestant: 3, Objective: time.Millisecond, High: 104e3, Limit: "the client was busy"},
 		}
+		page := write(t, f)
+		if !strings.Contains(page, "epoll") || !strings.Contains(page, "<rect") {
+			t.Errorf("the page of %s doesn't name a contestant, or has no bar", kind)
+		}
+		if strings.Contains(page, "NaN") || strings.Contains(page, "Inf") {
+			t.Errorf("the page of %s holds what is no number", kind)
+		}
+		mustBeBalanced(t, page)
 	}
 	if err := Write(io.Discard, &result.File{Kind: "other"}); err == nil {
 		t.Error("an unknown kind has a page")

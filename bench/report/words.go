@@ -20,7 +20,7 @@ func conclusions(b verdict.Board) []string {
 		against(b, say)
 	}
 	throughput(b, say)
-	for _, v := range []verdict.Verdict{verdict.Invalid, verdict.NotSustained, verdict.HostBound, verdict.ClientBound} {
+	for _, v := range []verdict.Verdict{verdict.Missing, verdict.Invalid, verdict.NotSustained, verdict.HostBound, verdict.ClientBound} {
 		if with := named(b.Rows, func(r verdict.Row) bool { return r.Verdict == v }); len(with) > 0 {
 			say("%s: %s. %s", v, and(with), meaning[v])
 		}
@@ -30,6 +30,7 @@ func conclusions(b verdict.Board) []string {
 
 // meaning says what a verdict keeps a reader from.
 var meaning = map[verdict.Verdict]string{
+	verdict.Missing:      "It was ended before.",
 	verdict.Invalid:      "No figure of theirs may be used.",
 	verdict.NotSustained: "They did not keep up with the rate, so their percentiles would describe the length of the run and are not given.",
 	verdict.HostBound:    "Other programs used the CPUs that were measured on: throughput and latency are theirs as well; CPU time per packet suffers least.",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -98,7 +99,11 @@ func Save(path string, encode func(io.Writer) error) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
-		return err
+		var named *fs.PathError // by a name that means nothing to the user
+		if errors.As(err, &named) {
+			err = named.Err
+		}
+		return fmt.Errorf("failed to write %s: %w", path, err)
 	}
 	defer os.Remove(f.Name()) // has no effect once it was renamed
 	_, err = f.Write(b.Bytes())

@@ -3,9 +3,11 @@ package table
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"echosrv/bench/result"
+	"echosrv/bench/verdict"
 )
 
 // Capacity writes the answers of a search for capacity.
@@ -17,6 +19,9 @@ func Capacity(w io.Writer, f *result.File, style Style) error {
 	rows := [][]string{{"engine", "packets/s", "kept", "not kept", "p99 when kept", "server ns/packet", "server CPUs", "rates tried"}}
 	for _, c := range f.Capacity {
 		rows = append(rows, capacityLine(f, c))
+	}
+	for _, c := range f.Contestants[min(len(f.Capacity), len(f.Contestants)):] {
+		rows = append(rows, []string{c.Name, "not measured", none, none, none, none, none, none})
 	}
 	write(&b, rows, map[int]bool{0: true}, func(row, _ int, text string) string {
 		if row == 0 {
@@ -43,14 +48,7 @@ func Capacity(w io.Writer, f *result.File, style Style) error {
 
 func capacityLine(f *result.File, c result.Capacity) []string {
 	line := []string{f.Contestants[c.Contestant].Name, none, none, none, none, none, none, fmt.Sprint(len(c.Steps))}
-	switch {
-	case c.Low > 0 && c.High > 0 && c.Limit == "":
-		line[1] = fmt.Sprintf("%s ±%.0f %%", Count((c.Low+c.High)/2), (c.High-c.Low)/(c.High+c.Low)*100)
-	case c.Low > 0:
-		line[1] = "at least " + Count(c.Low)
-	case c.High > 0:
-		line[1] = "below " + Count(c.High)
-	}
+	line[1] = Kept(c)
 	if c.High > 0 {
 		line[3] = Count(c.High)
 	}
@@ -64,6 +62,20 @@ func capacityLine(f *result.File, c result.Capacity) []string {
 		}
 	}
 	return line
+}
+
+// Kept writes the highest rate that a contestant kept.
+func Kept(c result.Capacity) string {
+	e, found := verdict.Capacity(c)
+	switch {
+	case !found:
+		return none
+	case math.IsInf(e.High, 0):
+		return "at least " + Count(e.Low)
+	case e.Low <= 0:
+		return "below " + Count(e.High)
+	}
+	return fmt.Sprintf("%s ±%.0f %%", Count(e.Median), (e.High-e.Low)/2/e.Median*100)
 }
 
 // keptLine fills in what was measured at the rate that was kept.
@@ -83,7 +95,7 @@ func keptLine(f *result.File, s result.Step, line []string) {
 
 // load describes a cell's load without its rate.
 func load(c result.Cell) string {
-	return fmt.Sprintf("%d connections with up to %d in flight each, payload %s bytes, %s arrivals", c.Connections, c.Depth, c.Sizes, orElse(c.Arrivals, "constant"))
+	return fmt.Sprintf("%d connections with up to %d in flight each, %s, %s arrivals", c.Connections, c.Depth, payload(c.Sizes), orElse(c.Arrivals, "constant"))
 }
 
 func orElse(text, otherwise string) string {

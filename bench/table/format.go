@@ -67,6 +67,14 @@ func Size(bytes float64) string {
 	return significant(bytes/(1<<30)) + " GiB"
 }
 
+// payload describes the sizes of a setting.
+func payload(sizes string) string {
+	if strings.Contains(sizes, "B") { // they have units of their own
+		return "payload " + sizes
+	}
+	return "payload " + sizes + " bytes"
+}
+
 // significant writes three significant digits of a number from 1 to 1024.
 func significant(v float64) string {
 	switch {

@@ -7,6 +7,7 @@ import (
 
 	"echosrv/bench/result"
 	"echosrv/bench/stats"
+	"echosrv/bench/verdict"
 )
 
 // Memory writes what an idle connection costs at each count.
@@ -39,18 +40,16 @@ func memoryLine(f *result.File, contestant int, name string) []string {
 	line := []string{name}
 	var kernel, empty []float64
 	for cell := range f.Cells {
-		var each []float64
 		for _, r := range f.Runs {
 			if r.Contestant != contestant || r.Cell != cell || r.Failed+r.Invalid != "" || r.Established == 0 {
 				continue
 			}
-			each = append(each, r.IdleBytes())
 			empty = append(empty, float64(r.Server.RSSBefore))
 			if cell == len(f.Cells)-1 {
 				kernel = append(kernel, float64(r.Host.SocketBytes)/float64(r.Established))
 			}
 		}
-		line = append(line, Count(stats.Of(each).Median))
+		line = append(line, Count(verdict.IdleBytes(f, cell, contestant).Median))
 	}
 	return append(line, Count(stats.Of(kernel).Median), Size(stats.Of(empty).Median))
 }

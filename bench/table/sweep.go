@@ -45,20 +45,12 @@ func Sweep(w io.Writer, f *result.File, style Style) error {
 func sweepLine(f *result.File, board verdict.Board) []string {
 	costs := make([]string, len(f.Contestants))
 	verdicts := map[verdict.Verdict]int{}
-	missing := 0
 	for _, r := range board.Rows {
 		costs[r.Index] = starred(r.Cheapest, Count(r.Cost.Median))
-		if r.Made == 0 {
-			missing++
-			continue
-		}
 		verdicts[r.Verdict]++
 	}
 	var said []string
-	if missing > 0 {
-		said = append(said, fmt.Sprintf("%d not measured", missing))
-	}
-	for _, v := range []verdict.Verdict{verdict.OK, verdict.ClientBound, verdict.HostBound, verdict.NotSustained, verdict.Invalid} {
+	for _, v := range []verdict.Verdict{verdict.OK, verdict.ClientBound, verdict.HostBound, verdict.NotSustained, verdict.Invalid, verdict.Missing} {
 		if n := verdicts[v]; n > 0 {
 			said = append(said, fmt.Sprintf("%d %s", n, v))
 		}

@@ -96,7 +96,7 @@ func line(r verdict.Row, baseline string) []string {
 	return []string{
 		r.Name, threads,
 		starred(r.Cheapest, Count(r.Cost.Median)+spread(r.Cost)),
-		Ratio(r.CostRatio, r.Name == baseline),
+		Ratio(r.CostRatio, r.Name == baseline && r.Rounds > 0),
 		starred(r.Fastest, Count(r.Throughput.Median)+spread(r.Throughput)),
 		Time(r.P50.Median), Time(r.P99.Median), Count(r.Switches.Median), Size(r.RSS.Median), Percent(r.ClientBusy.Median),
 		string(r.Verdict), model,
@@ -136,7 +136,7 @@ func Setting(f *result.File, c result.Cell) string {
 	} else {
 		fmt.Fprintf(&b, " with %d in flight each", max(1, c.Depth))
 	}
-	fmt.Fprintf(&b, ", payload %s bytes; %s of %v after %v", c.Sizes, number(f.Rounds, "round"), c.Duration, c.Warmup)
+	fmt.Fprintf(&b, ", %s; %s of %v after %v", payload(c.Sizes), number(f.Rounds, "round"), c.Duration, c.Warmup)
 	if m := f.Manifest; len(m.ServerCPUs) > 0 {
 		fmt.Fprintf(&b, "; server on CPU %s, client on CPU %s", list(m.ServerCPUs), list(m.ClientCPUs))
 	}
@@ -182,12 +182,21 @@ func explain(b *strings.Builder, board verdict.Board) {
 	if slices.ContainsFunc(board.Rows, func(r verdict.Row) bool { return r.Cheapest || r.Fastest }) {
 		fmt.Fprintf(b, "* the best of the column and those that can't be told from it.\n")
 	}
-	if len(board.Rows) > 1 {
-		fmt.Fprintf(b, "~ can't be told from %s: p >= %.2f, corrected for %s. The least difference in CPU time that could have been found here is %s.\n",
-			board.Baseline, stats.Alpha, number(len(board.Rows)-1, "comparison"), Least(board.Least))
+	alike := slices.ContainsFunc(board.Rows, func(r verdict.Row) bool {
+		return r.Name != board.Baseline && r.CostRatio.N > 0 && !r.CostRatio.Differs
+	})
+	if alike {
+		fmt.Fprintf(b, "~ can't be told from %s: p >= %.2f, corrected for %s. ", board.Baseline, stats.Alpha, number(len(board.Rows)-1, "comparison"))
 	}
-	if board.Cell.Ceiling > 0 {
-		fmt.Fprintf(b, "The client's own ceiling is about %s packets/s.\n", Count(board.Cell.Ceiling))
+	if len(board.Rows) > 1 && slices.ContainsFunc(board.Rows, func(r verdict.Row) bool { return r.Rounds > 0 }) {
+		fmt.Fprintf(b, "The least difference in CPU time that could have been found here is %s.\n", Least(board.Least))
+	}
+	if ceiling := board.Cell.Ceiling; ceiling > 0 {
+		fmt.Fprintf(b, "The client's own ceiling, found before the first round, is about %s packets/s.", Count(ceiling))
+		if slices.ContainsFunc(board.Rows, func(r verdict.Row) bool { return r.Throughput.Median > ceiling }) {
+			b.WriteString(" More was reached later: the machine was slower then, so take the verdicts for what limited a run.")
+		}
+		b.WriteByte('\n')
 	}
 }
 

@@ -34,7 +34,7 @@ func judge(runs []*result.Run, row Row) (Verdict, string) {
 	limit, because := otherLimits(runs, row)
 	switch {
 	case row.Made == 0:
-		return Invalid, "it was not measured"
+		return Missing, ""
 	case wrong > 0:
 		return Invalid, fmt.Sprintf("%d of %d rounds: %s", wrong, row.Made, why)
 	case len(backlog)*2 > row.Made && limit == OK:

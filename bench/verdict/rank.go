@@ -43,11 +43,11 @@ func (b *Board) compare(runs [][]*result.Run, base int) {
 // mark finds the best by cost and by throughput.
 func (b *Board) mark(runs [][]*result.Run) {
 	lead(b.Rows, runs, cost,
-		func(r Row) bool { return r.Verdict != Invalid && r.Verdict != NotSustained },
+		func(r Row) bool { return r.Verdict != Invalid && r.Verdict != Missing && r.Verdict != NotSustained },
 		func(r Row) float64 { return r.Cost.Median },
 		func(r *Row) { r.Cheapest = true })
 	ranked := func(r Row) bool { return r.Verdict == OK }
-	if b.Cell.Rate > 0 || slices.ContainsFunc(b.Rows, func(r Row) bool { return !ranked(r) && r.Verdict != Invalid }) {
+	if b.Cell.Rate > 0 || slices.ContainsFunc(b.Rows, func(r Row) bool { return !ranked(r) && r.Verdict != Invalid && r.Verdict != Missing }) {
 		return // at a fixed rate all are equally fast, and what limits one run limits its rank too
 	}
 	lead(b.Rows, runs, func(r *result.Run) float64 { return -r.PerSecond() }, ranked,

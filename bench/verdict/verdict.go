@@ -28,6 +28,8 @@ const (
 	NotSustained Verdict = "NOT-SUSTAINED"
 	// Invalid: wrong echoes, lost connections, a server that failed. Nothing may be compared.
 	Invalid Verdict = "INVALID"
+	// Missing: nothing was measured, as it was ended before.
+	Missing Verdict = "not measured"
 )
 
 // Board is the conclusion for one cell.

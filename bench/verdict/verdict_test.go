@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,7 +157,7 @@ func TestEmptyAndDamagedFiles(t *testing.T) {
 	f.Runs[0].Round = math.MaxInt
 	Judge(f, 0)
 	f.Runs = nil
-	if r := Judge(f, 0).Rows[0]; r.Verdict != Invalid {
+	if r := Judge(f, 0).Rows[0]; r.Verdict != Missing {
 		t.Errorf("a contestant without a run is %s", r.Verdict)
 	}
 }
@@ -198,6 +199,94 @@ func TestDiffRefusesOtherMachines(t *testing.T) {
 	after.Cells[0].Name = "other"
 	if _, err := Diff(before, after, true); err == nil {
 		t.Error("files with nothing in common were compared")
+	}
+}
+
+// What a verdict forbids in either file isn't compared, and that is said.
+func TestDiffLeavesOutWhatVerdictsForbid(t *testing.T) {
+	before := file(8, competitor{name: "a", cost: 1000}, competitor{name: "b", cost: 1000}, competitor{name: "c", cost: 1000})
+	after := file(8, competitor{name: "a", cost: 1000}, competitor{name: "b", cost: 1000}, competitor{name: "c", cost: 1000})
+	for i := range before.Runs {
+		if before.Runs[i].Contestant == 0 {
+			before.Runs[i].Host.Known, before.Runs[i].Host.Other = true, 0.5
+		}
+		if after.Runs[i].Contestant == 1 {
+			after.Runs[i].Invalid = "echoes were late"
+		}
+	}
+	d, err := Diff(before, after, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures := map[string][]string{}
+	for _, c := range d.Changes {
+		figures[c.Contestant] = append(figures[c.Contestant], c.Figure)
+	}
+	if len(figures["a"]) == 0 || slices.Contains(figures["a"], "packets/s") || slices.Contains(figures["a"], "p99") || len(figures["b"]) > 0 || !slices.Contains(figures["c"], "p99") {
+		t.Errorf("compared were %v", figures)
+	}
+	warned := strings.Join(d.Warnings, "\n")
+	for _, want := range []string{"HOST-BOUND in the old file, so packets/s and p99 are left out: a in ", "INVALID in the new file, so left out: b in "} {
+		if !strings.Contains(warned, want) {
+			t.Errorf("%q is not in the warnings:\n%s", want, warned)
+		}
+	}
+}
+
+func TestDiffOfCapacities(t *testing.T) {
+	search := func(low, high float64, limit string) *result.File {
+		f := file(1, competitor{name: "a", cost: 1000})
+		f.Kind = result.KindCapacity
+		f.Capacity = []result.Capacity{{Objective: time.Millisecond, Low: low, High: high, Limit: limit}}
+		return f
+	}
+	for _, c := range []struct {
+		name            string
+		before, after   *result.File
+		differs, better bool
+	}{
+		{"the same", search(100, 110, ""), search(100, 110, ""), false, false},
+		{"ranges that overlap", search(100, 110, ""), search(105, 115, ""), false, true},
+		{"higher", search(100, 110, ""), search(110, 120, ""), true, true},
+		{"lower", search(100, 110, ""), search(80, 90, ""), true, false},
+		{"at least that much", search(100, 110, ""), search(120, 0, ""), true, true},
+		{"it may have been the client", search(100, 110, "the client was busy"), search(120, 130, ""), false, true},
+		{"below that much", search(100, 110, ""), search(0, 50, ""), true, false},
+	} {
+		d, err := Diff(c.before, c.after, false)
+		if err != nil || len(d.Changes) != 1 {
+			t.Fatalf("%s: %v, %+v", c.name, err, d.Changes)
+		}
+		if got := d.Changes[0]; got.Differs != c.differs || got.Better != c.better {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+	other := search(100, 110, "")
+	other.Capacity[0].Objective = time.Second
+	if _, err := Diff(search(100, 110, ""), other, false); err == nil || !strings.Contains(err.Error(), "the limit for p99 was 1ms and is 1s") {
+		t.Errorf("different objectives: %v", err)
+	}
+	nothing := search(0, 0, "it gave no valid run")
+	if _, err := Diff(search(100, 110, ""), nothing, false); err == nil || !strings.Contains(err.Error(), "it gave no valid run") {
+		t.Errorf("a search that found nothing: %v", err)
+	}
+}
+
+func TestDiffOfMemory(t *testing.T) {
+	idle := func(bytes int64) *result.File {
+		f := file(8, competitor{name: "a", cost: 1000})
+		f.Kind = result.KindMemory
+		for i := range f.Runs {
+			f.Runs[i] = result.Run{Round: i, Established: 100, Server: result.Usage{RSSBefore: 1 << 20, RSS: 1<<20 + 100*bytes + int64(i)}}
+		}
+		return f
+	}
+	d, err := Diff(idle(300), idle(200), false)
+	if err != nil || len(d.Changes) != 1 {
+		t.Fatalf("%v, %+v", err, d.Changes)
+	}
+	if c := d.Changes[0]; !c.Differs || !c.Better || c.Figure != "bytes per idle connection" || math.Round(c.New.Median) != 200 {
+		t.Errorf("%+v", c)
 	}
 }
 
