@@ -28,7 +28,7 @@ func (e *events) Violation(s *session.Session, v *protocol.Violation) {
 	}
 	if v.Code == protocol.CodeShuttingDown {
 		e.cutOff.Add(1)
-		if own := len(protocol.AppendError(nil, v.Code, v.Sentence)); s.Queued() > own {
+		if own := len(protocol.AppendError(nil, v.Code, v.Sentence)); s.Queued() > own || s.HeldBack() {
 			e.unanswered.Add(1)
 		}
 	}
@@ -55,7 +55,7 @@ func (e *events) Closed(s *session.Session, reason error) {
 	switch class {
 	case CloseStopped:
 		e.cutOff.Add(1)
-		if s.Queued() > 0 {
+		if s.Queued() > 0 || s.HeldBack() {
 			e.unanswered.Add(1)
 		}
 	case CloseNoPause, CloseWriteTimeout, CloseOther:

@@ -89,7 +89,8 @@ type Statistics struct {
 	// Closes are the connections that ended, by reason.
 	Closes [closeReasons]uint64
 	// CutOff are the connections that the server's stop ended before they had finished, Unanswered those of
-	// them that had not taken all their replies.
+	// them that had not taken all their replies, or were held back by a limit, so that packets may have
+	// waited unread.
 	CutOff, Unanswered uint64
 	// ConfigChanges are the configurations put in force while running, ConfigRefusals those that had a
 	// fault.

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	serve NAME [FLAG ...]    start echosrv and wait for its line; $NAME is then its address
 //	echo NAME TEXT           send a packet to the server and expect its echo
 //	hold NAME                connect to the server, see an echo, and stay connected in silence
+//	burst NAME N             connect, send N packets at once, see their echoes, and stay connected in silence
 //	signal NAME SIGNAL       HUP, INT or TERM
 //	exits NAME STATUS        wait for the server's end; its output is then stdout and stderr
 //	statusof STATUS [ARG ...] run echosrv to its end and expect this exit status
@@ -41,7 +42,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serveCommand, "echo": echoCommand, "hold": holdCommand, "signal": signalCommand,
+			"serve": serveCommand, "echo": echoCommand, "hold": holdCommand, "burst": burstCommand, "signal": signalCommand,
 			"exits": exitsCommand, "awaitlog": awaitLogCommand, "statusof": statusOfCommand,
 		},
 		RequireExplicitExec: true,
@@ -128,22 +129,30 @@ func field(ts *testscript.TestScript, line, key string) string {
 }
 
 func echoCommand(ts *testscript.TestScript, neg bool, args []string) {
-	conn := exchange(ts, args[0], args[1])
+	conn := exchange(ts, args[0], args[1], 1)
 	conn.Close()
 }
 
 func holdCommand(ts *testscript.TestScript, neg bool, args []string) {
-	conn := exchange(ts, args[0], "hold")
+	conn := exchange(ts, args[0], "hold", 1)
 	ts.Defer(func() { conn.Close() })
 }
 
-func exchange(ts *testscript.TestScript, name, text string) net.Conn {
+func burstCommand(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	conn := exchange(ts, args[0], "burst", n)
+	ts.Defer(func() { conn.Close() })
+}
+
+// exchange sends a packet n times and expects as many echoes.
+func exchange(ts *testscript.TestScript, name, text string, n int) net.Conn {
 	conn, err := net.Dial("tcp", ts.Getenv(name))
 	ts.Check(err)
 	conn.SetDeadline(time.Now().Add(patience))
-	_, err = conn.Write(protocol.Append(nil, protocol.DataSend, []byte(text)))
+	_, err = conn.Write(bytes.Repeat(protocol.Append(nil, protocol.DataSend, []byte(text)), n))
 	ts.Check(err)
-	want := protocol.Append(nil, protocol.DataEcho, []byte(text))
+	want := bytes.Repeat(protocol.Append(nil, protocol.DataEcho, []byte(text)), n)
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, want) {
 		ts.Fatalf("got %q, %v; want the echo %q", got, err, want)

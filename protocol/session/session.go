@@ -48,6 +48,7 @@ type state struct {
 	stuck      bool // the peer took nothing for too long
 	paused     bool // out is too full to read on
 	throttled  bool // more arrived than is allowed: wait until meter.resume
+	wasHeld    bool // it was paused or throttled when an ERROR ended it
 	pinged     bool // a PING was sent since the last byte arrived
 }
 
@@ -88,6 +89,10 @@ func (s *Session) Pin(dst []*buffer.Buffer, n int) []*buffer.Buffer { return s.o
 
 // Reading reports whether the session wants bytes.
 func (s *Session) Reading() bool { return !s.paused && !s.throttled && !s.eof && !s.done }
+
+// HeldBack reports whether a full outbox or a rate keeps the session from reading, or did so when an ERROR ended
+// it: packets that the peer has sent may then wait unread.
+func (s *Session) HeldBack() bool { return s.wasHeld || s.paused || s.throttled }
 
 // Ending reports whether what is queued is all that will ever be.
 func (s *Session) Ending() bool { return s.ending }
@@ -167,6 +172,7 @@ func (s *Session) fail(now time.Duration, v *protocol.Violation) {
 	s.dropPart()
 	s.tellDropped(now)
 	s.queue(now, protocol.AppendError(nil, v.Code, v.Sentence))
+	s.wasHeld = s.paused || s.throttled
 	s.ending, s.discarding, s.paused, s.throttled = true, true, false, false
 	s.why = v
 	s.until = now + s.service.settings.Load().Linger

@@ -112,7 +112,7 @@ func stateMetrics() []Metric {
 			return 0
 		}),
 		counter("echosrv_cut_off_total", "Connections that the server's stop ended before they had finished.", func(s server.Statistics) uint64 { return s.CutOff }),
-		counter("echosrv_unanswered_total", "Of these, connections that had not taken all their replies.", func(s server.Statistics) uint64 { return s.Unanswered }),
+		counter("echosrv_unanswered_total", "Of these, connections that had not taken all their replies, or were held back by a limit.", func(s server.Statistics) uint64 { return s.Unanswered }),
 		{Name: "echosrv_config_changes_total", Help: "Configurations read or sent while running, by result: changed or refused.", Label: "result", kind: prometheus.CounterValue,
 			read: func(s server.Statistics, out emit) {
 				out("changed", float64(s.ConfigChanges))
