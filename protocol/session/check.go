@@ -39,7 +39,7 @@ func (s *Settings) Check() error {
 		}
 	}
 	if s.Mode == Async && s.FlushBytes > s.Outbox.Bytes {
-		return fmt.Errorf("flush limit of %d bytes: what is held waits in the outbox, which is limited to %d", s.FlushBytes, s.Outbox.Bytes)
+		return fmt.Errorf("flush-bytes of %d is more than outbox-bytes of %d: in mode async what is held waits in the outbox", s.FlushBytes, s.Outbox.Bytes)
 	}
 	if s.FlushInterval <= 0 || s.FlushInterval > MaxFlushInterval {
 		return fmt.Errorf("flush interval %s: more than 0s, at most %s, is allowed", s.FlushInterval, MaxFlushInterval)

@@ -202,6 +202,11 @@ func TestPatch(t *testing.T) {
 		{"null", `{"linger": null}`, 400, `"linger" must be a text or a number`},
 		{"not an object", `[1]`, 400, "must be a JSON object"},
 		{"nothing", ``, 400, "must be a JSON object"},
+		{"no JSON", `linger=3s`, 400, "must be a JSON object such as"},
+		{"cut short", `{"linger": "3s"`, 400, "must be a JSON object"},
+		{"no key", `{1: 2}`, 400, "must be a JSON object"},
+		{"twice", `{"linger": "3s", "linger": "4s"}`, 400, `"linger" is there twice`},
+		{"not closed as it was opened", `{"linger": "3s"]`, 400, "must be a JSON object"},
 		{"two", `{} {}`, 400, "one JSON object and nothing else"},
 		{"too large", `{"listen": "` + strings.Repeat("x", maxPatch) + `"}`, 400, "too large"},
 	} {

@@ -50,27 +50,44 @@ func patchConfig(s *server.Server) http.HandlerFunc {
 	}
 }
 
-// readPatch reads a JSON object whose values are texts, numbers or truth values.
+var errNoObject = errors.New("the body must be a JSON object such as {\"max-packet\": \"64KiB\"}")
+
+// readPatch reads a JSON object whose values are texts, numbers or truth values. It goes token by token, because
+// of a name that is there twice one value would be lost.
 func readPatch(body io.Reader) (map[string]string, error) {
 	d := json.NewDecoder(body)
 	d.UseNumber()
-	var fields map[string]any
-	if err := d.Decode(&fields); err != nil {
-		return nil, fmt.Errorf("the body must be a JSON object such as {\"max-packet\": \"64KiB\"}: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("the body must be one JSON object and nothing else")
+	if open, err := d.Token(); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: %w", errNoObject, err)
+	} else if open != json.Delim('{') {
+		return nil, errNoObject
 	}
 	values := map[string]string{}
-	for name, value := range fields {
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNoObject, err)
+		}
+		name := key.(string) // the decoder takes nothing else for a key
+		value, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNoObject, err)
+		}
+		if _, twice := values[name]; twice {
+			return nil, fmt.Errorf("%q is there twice", name)
+		}
 		switch v := value.(type) {
-		case string:
-			values[name] = v
-		case json.Number, bool:
+		case string, json.Number, bool:
 			values[name] = fmt.Sprint(v)
 		default:
 			return nil, fmt.Errorf("%q must be a text or a number", name)
 		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoObject, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("the body must be one JSON object and nothing else")
 	}
 	return values, nil
 }
