@@ -133,12 +133,12 @@ func (l *loop) opened(now time.Duration, fd int) {
 }
 
 // settle does what the session wants after a call; see backends.Session. While a send is under way there
-// is nothing to do: its outcome ends here again.
+// is nothing to do: its outcome ends here again. Nor is there if the call has led to drop; c may be a free slot.
 func (l *loop) settle(now time.Duration, c *conn) {
-	if c.is(sending | closing) {
+	s := c.session
+	if s == nil || c.is(sending) {
 		return
 	}
-	s := c.session
 	if l.draining || l.stopping {
 		if l.stopping {
 			l.drop(c, backends.ErrStopped)

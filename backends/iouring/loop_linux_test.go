@@ -336,3 +336,66 @@ func TestUnavailable(t *testing.T) {
 		t.Errorf("New: %v; want %v and %v", err, backends.ErrUnavailable, unix.EMFILE)
 	}
 }
+
+// A reset that is found out after the last completion of a receive, whose bytes brought no reply, closes the
+// connection for good: nothing more is done with it.
+func TestResetBehindTheLastReceive(t *testing.T) {
+	if err := available(); err != nil {
+		t.Skip(err)
+	}
+	service, err := session.NewService(session.DefaultSettings(), buffer.NewPool(0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := backends.ParseSpec("iouring", []backends.Engine{Engine()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := newBackend(backends.Config{
+		Address: "127.0.0.1:0", Threads: 1, Options: spec.Options, Log: slog.New(slog.DiscardHandler),
+		Open: func(now time.Duration, peer backends.Peer) backends.Session { return service.Open(now, peer) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := made.(*backend)
+	defer b.free()
+	l := b.loops[0]
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := l.ring.enable(); err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("tcp", b.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, _, err := unix.Accept(l.listener.FD)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.opened(1, fd)
+	c := l.conns.at(0)
+	client.(*net.TCPConn).SetLinger(0)
+	client.Close()
+	const reset = 7 // TCP_CLOSE, net/tcp_states.h
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.State == reset {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the socket isn't reset")
+		}
+	}
+	half := protocol.Append(nil, protocol.DataSend, []byte("half"))[:5]
+	copy(l.buffers.memory, half)
+	a := arrival{key: c.key(recvKind), piece: l.buffers.take(cqe{res: int32(len(half)), flags: cqeBuffer | cqeBufferMore})}
+	l.received(2, &a)
+	if l.conns.open != 0 || service.Connections() != 0 {
+		t.Errorf("%d connections, %d sessions are left", l.conns.open, service.Connections())
+	}
+}

@@ -15,6 +15,7 @@ import (
 // the time is compared with the highest in the first. The heap is looked at just after a collection.
 func TestSoak(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, e backends.Engine) {
+		t.Parallel()
 		v := startVictim(t, e, 0, "--outbox-bytes", "64KiB", "--linger", "10ms", "--log-level", "error")
 		round := func() {
 			connectAndReset(v)
