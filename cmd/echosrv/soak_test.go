@@ -39,7 +39,7 @@ func TestSoak(t *testing.T) {
 			{"process_open_fds", 10},
 			{"go_goroutines", 10},
 			{"process_resident_memory_bytes", 8 << 20},
-			{heap, 1 << 20},
+			{heap, 2 << 20},
 		}
 		highest, lowest := make([]float64, len(levels)), make([]float64, len(levels))
 		begin := time.Now()
