@@ -24,8 +24,8 @@ const (
 	// newcomers is how many connections are made to it at once.
 	newcomers = 200
 	// mostBusy is how much of one CPU a server may use that can't accept and has nothing to do. One that
-	// retries without a pause uses all that it can get.
-	mostBusy = 0.15
+	// retries without a pause uses all that it can get, which on a busy machine is not much.
+	mostBusy = 0.05
 	// looks is how often that is looked at before it counts: one that spins does so every time, while the
 	// accepting of those who came last, on a machine with neighbours, is over soon.
 	looks = 10
