@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"echosrv/backends/internal/filetable"
 	"echosrv/backends/internal/sock"
 )
 
@@ -12,12 +13,8 @@ const (
 	// acceptBatch bounds the newcomers of one turn, so that a flood of them doesn't stop the service of
 	// those who are in.
 	acceptBatch = 64
-	// acceptPause is how long nobody is accepted after the file table was found full.
-	acceptPause = 50 * time.Millisecond
 	// refuseBatch is how many of those who wait are turned away in each pause.
 	refuseBatch = 16
-	// complainEvery bounds the warnings about it.
-	complainEvery = time.Second
 )
 
 // accepting is the part of a loop that takes newcomers in.
@@ -27,8 +24,8 @@ type accepting struct {
 	workers  []*loop // those to hand newcomers to; empty: this loop keeps them
 	next     int     // the worker whose turn it is
 	waiting  bool    // the listener was reported readable in this turn
+	pause    filetable.Pause
 	resumeAt time.Duration
-	warned   time.Duration
 }
 
 // accept takes newcomers in, a bounded number in each turn.
@@ -49,6 +46,7 @@ func (l *loop) accept() {
 		fd, errno := sock.Accept(l.listener.FD)
 		switch {
 		case errno == 0:
+			l.pause.Reset()
 			l.place(fd)
 		case errno == unix.EAGAIN:
 			return
@@ -69,11 +67,11 @@ func (l *loop) pauseAccepting(errno unix.Errno) {
 	for refused < refuseBatch && l.reserve.Refuse(l.listener.FD) {
 		refused++
 	}
-	l.resumeAt = l.now + acceptPause
+	pause := l.pause.Next()
+	l.resumeAt = l.now + pause
 	l.poller.delete(l.listener.FD)
-	if l.warned == 0 || l.now >= l.warned+complainEvery {
-		l.warned = l.now
-		l.backend.config.Log.Warn("can't accept connections", "error", errno, "refused", refused, "retry_in", acceptPause)
+	if l.backend.warnings.Due(l.now) {
+		l.backend.config.Log.Warn("can't accept connections", "error", errno, "refused", refused, "retry_in", pause)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"echosrv/backends"
+	"echosrv/backends/internal/filetable"
 	"echosrv/backends/internal/sock"
 )
 
@@ -26,6 +27,8 @@ type backend struct {
 	loops  []*loop
 	addr   net.Addr
 	stage  atomic.Int32
+
+	warnings filetable.Warnings // that newcomers can't be accepted
 
 	mu     sync.Mutex
 	served bool // Serve was called and frees what there is when it ends; otherwise Close does

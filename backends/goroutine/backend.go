@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"echosrv/backends"
+	"echosrv/backends/internal/filetable"
 )
 
 const (
@@ -92,19 +93,13 @@ func (b *backend) Serve() error {
 	return err
 }
 
-// Accepting pauses this long after an error that passes by itself, twice as long after each more.
-const (
-	minPause = 10 * time.Millisecond
-	maxPause = 100 * time.Millisecond
-	logEvery = time.Second
-)
-
 func (b *backend) accept() error {
-	var pause, logged time.Duration
+	var pause filetable.Pause
+	var warnings filetable.Warnings
 	for {
 		sock, err := b.listener.AcceptTCP()
 		if err == nil {
-			pause = 0
+			pause.Reset()
 			b.start(sock)
 			continue
 		}
@@ -114,14 +109,12 @@ func (b *backend) accept() error {
 		if !passing(err) {
 			return fmt.Errorf("accept: %w", err)
 		}
-		if now := backends.Now(); logged == 0 || now-logged >= logEvery {
-			logged = now
+		if warnings.Due(backends.Now()) {
 			b.cfg.Log.Warn("can't accept connections for now; those that are open go on", "error", err)
 		}
-		pause = min(max(2*pause, minPause), maxPause)
 		select {
 		case <-b.stopping:
-		case <-time.After(pause):
+		case <-time.After(pause.Next()):
 		}
 	}
 }

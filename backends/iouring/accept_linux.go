@@ -1,9 +1,9 @@
 package iouring
 
 import (
-	"sync/atomic"
 	"time"
 
+	"echosrv/backends/internal/filetable"
 	"echosrv/backends/internal/sock"
 
 	"golang.org/x/sys/unix"
@@ -14,23 +14,9 @@ type accepting struct {
 	listener *sock.Listener // nil: closed
 	reserve  *sock.Reserve
 	armed    bool // an accept is under way
-	warned   *seldom
+	pause    filetable.Pause
+	warnings *filetable.Warnings
 }
-
-// seldom lets something through once in an interval; the loops of a backend share one.
-type seldom struct{ last atomic.Int64 }
-
-func (s *seldom) now(now, interval time.Duration) bool {
-	last := s.last.Load()
-	return (last == 0 || now-time.Duration(last) >= interval) && s.last.CompareAndSwap(last, int64(now))
-}
-
-const (
-	// acceptPause is how long newcomers wait after an accept failed for want of descriptors.
-	acceptPause = 50 * time.Millisecond
-	// acceptLogInterval is the least time between two log lines about that, of all loops together.
-	acceptLogInterval = time.Second
-)
 
 var acceptKey = makeKey(acceptKind, 0, 0)
 
@@ -50,6 +36,7 @@ func (l *loop) accepted(now time.Duration, e cqe) {
 	}
 	switch errno := unix.Errno(-e.res); {
 	case e.res >= 0:
+		l.pause.Reset()
 		if l.stopping {
 			unix.Close(int(e.res))
 		} else {
@@ -75,10 +62,12 @@ func (l *loop) refuse(now time.Duration, errno unix.Errno) {
 		return
 	}
 	refused := sock.TableFull(errno) && l.reserve.Refuse(l.listener.FD)
-	if l.warned.now(now, acceptLogInterval) {
-		l.config.Log.Warn("can't accept connections, pausing", "error", errno, "pause", acceptPause, "refused", refused, "connections", l.conns.open)
+	pause := l.pause.Next()
+	if l.warnings.Due(now) {
+		l.config.Log.Warn("can't accept connections, pausing", "error", errno, "pause", pause, "refused", refused, "connections", l.conns.open)
 	}
-	l.timers.Add(now+acceptPause, uint64(acceptKey))
+	l.timers.Add(now+pause, uint64(acceptKey))
+	l.quiet = naps // no reason to sleep lightly
 }
 
 // stopAccepting closes the listening socket once the kernel no longer uses it.

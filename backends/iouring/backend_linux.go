@@ -6,15 +6,16 @@ import (
 	"sync"
 
 	"echosrv/backends"
+	"echosrv/backends/internal/filetable"
 	"echosrv/backends/internal/sock"
 )
 
 // backend is a running engine: its loops, and the little that goroutines other than theirs may do.
 type backend struct {
-	config backends.Config
-	addr   net.Addr
-	loops  []*loop
-	warned seldom // that newcomers can't be accepted
+	config   backends.Config
+	addr     net.Addr
+	loops    []*loop
+	warnings filetable.Warnings // that newcomers can't be accepted
 
 	mu             sync.Mutex
 	served, closed bool

@@ -62,7 +62,7 @@ const (
 func newLoop(b *backend, listener *sock.Listener, index int) (*loop, error) {
 	config := &b.config
 	l := &loop{config: config, cpu: -1}
-	l.listener, l.warned = listener, &b.warned
+	l.listener, l.warnings = listener, &b.warnings
 	if n := len(config.CPUs); n > 0 {
 		l.cpu = config.CPUs[index%n]
 	}

@@ -376,7 +376,7 @@ func TestInterrupted(t *testing.T) {
 	c.Window = func(e Edge) {
 		edges = append(edges, e)
 		if e == Opens {
-			time.AfterFunc(50*time.Millisecond, cancel)
+			time.AfterFunc(time.Second, cancel) // so that packets come back even on a busy machine
 		}
 	}
 	r, err := Run(ctx, c)

@@ -1,5 +1,6 @@
-// Package filetable watches the process's table of file descriptors, for libraries that don't survive an
-// accept that fails because the table is full: an engine refuses newcomers while nearly none is left.
+// Package filetable is about a full table of file descriptors: it spaces the attempts and the warnings of
+// engines that can't accept, and watches the table for libraries that don't survive such a failure, whose engines refuse newcomers
+// while nearly no descriptor is left.
 package filetable
 
 import (
@@ -14,11 +15,11 @@ import (
 
 // Table counts the sockets of one engine. It is safe for concurrent use.
 type Table struct {
-	library string
-	beside  int // descriptors that are in use for other things, or kept free
-	log     *slog.Logger
-	open    atomic.Int64 // sockets that the library holds, those it is about to close among them
-	logged  atomic.Int64 // time of the last warning
+	library  string
+	beside   int // descriptors that are in use for other things, or kept free
+	log      *slog.Logger
+	open     atomic.Int64 // sockets that the library holds, those it is about to close among them
+	warnings Warnings
 }
 
 // Descriptors kept free: those of a loop itself and what it may accept before it hears that a newcomer is
@@ -28,7 +29,32 @@ const (
 	spareBeside  = 8
 )
 
-const logEvery = time.Second
+// Pause is how long an acceptor waits after an accept that failed for want of descriptors: longer each time, as an
+// accept fails even with nobody waiting. The zero Pause is ready.
+type Pause struct{ last time.Duration }
+
+const (
+	minPause = 50 * time.Millisecond
+	maxPause = 400 * time.Millisecond
+)
+
+// Next is the length of the pause that begins now.
+func (p *Pause) Next() time.Duration {
+	p.last = min(max(2*p.last, minPause), maxPause)
+	return p.last
+}
+
+// Reset is called when somebody was accepted.
+func (p *Pause) Reset() { p.last = 0 }
+
+// Warnings spaces the warnings of a backend that can't accept: a second lies between two. Its loops share one.
+type Warnings struct{ last atomic.Int64 }
+
+// Due says whether it is time for one, which is then taken for given.
+func (w *Warnings) Due(now time.Duration) bool {
+	last := w.last.Load()
+	return (last == 0 || now-time.Duration(last) >= time.Second) && w.last.CompareAndSwap(last, int64(now))
+}
 
 // Watch is called before the library starts its loops; library is its name, for the log.
 func Watch(library string, config backends.Config) *Table {
@@ -49,8 +75,7 @@ func (t *Table) Opened() bool {
 	if uint64(t.beside)+uint64(n) < uint64(limit.Cur) {
 		return true
 	}
-	now, last := int64(backends.Now()), t.logged.Load()
-	if (last == 0 || now-last >= int64(logEvery)) && t.logged.CompareAndSwap(last, now) {
+	if t.warnings.Due(backends.Now()) {
 		t.log.Warn("newcomers are refused: nearly no file descriptor is left, and the library does not survive when none is",
 			"library", t.library, "connections", n-1, "limit", limit.Cur)
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"echosrv/backends"
 	"echosrv/backends/internal/filetable"
@@ -58,5 +60,34 @@ func TestRefusesBeforeTheTableIsFull(t *testing.T) {
 	}
 	if !table.Opened() {
 		t.Errorf("no newcomer is let in after one has left")
+	}
+}
+
+func TestPausesGrowUntilSomebodyIsAccepted(t *testing.T) {
+	var p filetable.Pause
+	var got []time.Duration
+	for range 5 {
+		got = append(got, p.Next()/time.Millisecond)
+	}
+	p.Reset()
+	got = append(got, p.Next()/time.Millisecond)
+	if want := []time.Duration{50, 100, 200, 400, 400, 50}; !slices.Equal(got, want) {
+		t.Errorf("paused for %v ms, want %v", got, want)
+	}
+}
+
+// However many loops can't accept, there is one warning a second.
+func TestWarningsAreASecondApart(t *testing.T) {
+	var w filetable.Warnings
+	var given []time.Duration
+	for now := time.Duration(1); now < 3*time.Second; now += 100 * time.Millisecond {
+		for range 4 {
+			if w.Due(now) {
+				given = append(given, now)
+			}
+		}
+	}
+	if want := []time.Duration{1, time.Second + 1, 2*time.Second + 1}; !slices.Equal(given, want) {
+		t.Errorf("warned at %v, want %v", given, want)
 	}
 }
