@@ -1,6 +1,6 @@
-// Package filetable is about a full table of file descriptors: it spaces the attempts and the warnings of
-// engines that can't accept, and watches the table for libraries that don't survive such a failure, whose engines refuse newcomers
-// while nearly no descriptor is left.
+// Package filetable is about a full table of file descriptors. It spaces the attempts and the warnings of engines
+// that can't accept, and watches the table for libraries that don't survive such a failure: their engines refuse
+// newcomers while nearly no descriptor is left.
 package filetable
 
 import (
