@@ -66,7 +66,7 @@ type table struct {
 	open   int
 }
 
-// blockSlots makes a block 10 KiB, which the allocator has a size for.
+// blockSlots makes a block 12 KiB, which the allocator has a size for.
 const blockSlots = 256
 
 func (t *table) add(fd int) *conn {

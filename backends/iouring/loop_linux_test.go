@@ -224,8 +224,9 @@ func TestBlockedAfterEndOfInput(t *testing.T) {
 	}
 }
 
-// A ring that fails ends Serve with the reason, and every session and socket of its loop with it.
-func TestFailedRingEndsServe(t *testing.T) {
+// unserved is a backend whose loops a test has for itself, with real sessions; opened is called before each.
+func unserved(t *testing.T, threads int, opened func()) (*backend, *session.Service) {
+	t.Helper()
 	if err := available(); err != nil {
 		t.Skip(err)
 	}
@@ -237,20 +238,26 @@ func TestFailedRingEndsServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := errors.New("broken for the test")
-	var l *loop
 	b, err := newBackend(backends.Config{
-		Address: "127.0.0.1:0", Threads: 2, Options: spec.Options, Log: slog.New(slog.DiscardHandler),
+		Address: "127.0.0.1:0", Threads: threads, Options: spec.Options, Log: slog.New(slog.DiscardHandler),
 		Open: func(now time.Duration, peer backends.Peer) backends.Session {
-			l.ring.fail(broken)
+			opened()
 			return service.Open(now, peer)
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return b.(*backend), service
+}
+
+// A ring that fails ends Serve with the reason, and every session and socket of its loop with it.
+func TestFailedRingEndsServe(t *testing.T) {
+	broken := errors.New("broken for the test")
+	var l *loop
+	b, service := unserved(t, 2, func() { l.ring.fail(broken) })
 	ended := make(chan error, 1)
-	loops := b.(*backend).loops
+	loops := b.loops
 	l = loops[0]
 	loops[1].listener.Close() // so that the first loop gets the connection
 	loops[1].listener = nil
@@ -340,25 +347,7 @@ func TestUnavailable(t *testing.T) {
 // A reset that is found out after the last completion of a receive, whose bytes brought no reply, closes the
 // connection for good: nothing more is done with it.
 func TestResetBehindTheLastReceive(t *testing.T) {
-	if err := available(); err != nil {
-		t.Skip(err)
-	}
-	service, err := session.NewService(session.DefaultSettings(), buffer.NewPool(0), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec, err := backends.ParseSpec("iouring", []backends.Engine{Engine()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := newBackend(backends.Config{
-		Address: "127.0.0.1:0", Threads: 1, Options: spec.Options, Log: slog.New(slog.DiscardHandler),
-		Open: func(now time.Duration, peer backends.Peer) backends.Session { return service.Open(now, peer) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := made.(*backend)
+	b, service := unserved(t, 1, func() {})
 	defer b.free()
 	l := b.loops[0]
 	runtime.LockOSThread()

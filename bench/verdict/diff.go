@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -140,6 +141,7 @@ func figuresOf(kind result.Kind) []compared {
 // cell compares one setting, the i-th before and the k-th after.
 func (d *Difference) cell(before, after *result.File, i, k int, barred *barred) {
 	oldRuns, newRuns := rounds(before, i), rounds(after, k)
+	oldRows, newRows := byIndex(Judge(before, i)), byIndex(Judge(after, k))
 	for c, contestant := range before.Contestants {
 		n := slices.IndexFunc(after.Contestants, func(other result.Contestant) bool { return other.Name == contestant.Name })
 		if n < 0 {
@@ -147,7 +149,7 @@ func (d *Difference) cell(before, after *result.File, i, k int, barred *barred) 
 		}
 		worst := OK
 		if before.Kind != result.KindMemory { // whose connections are idle, so that nothing limits them
-			worst = barred.note(before.Cells[i].Name, rowOf(before, i, c), rowOf(after, k, n))
+			worst = barred.note(before.Cells[i].Name, oldRows[c], newRows[n])
 		}
 		if worst == Invalid || worst == Missing {
 			continue
@@ -165,9 +167,10 @@ func (d *Difference) cell(before, after *result.File, i, k int, barred *barred) 
 	}
 }
 
-func rowOf(f *result.File, cell, contestant int) Row {
-	rows := Judge(f, cell).Rows
-	return rows[slices.IndexFunc(rows, func(r Row) bool { return r.Index == contestant })]
+// byIndex are the rows of a board in the order of the file's contestants.
+func byIndex(b Board) []Row {
+	slices.SortFunc(b.Rows, func(x, y Row) int { return cmp.Compare(x.Index, y.Index) })
+	return b.Rows
 }
 
 // barred collects the rows of the old and the new file whose verdict forbids figures.

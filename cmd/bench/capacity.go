@@ -59,7 +59,7 @@ func (cmd *command) capacity(c *cli.Context) error {
 	}
 	one.Arrivals = c.String("arrivals")
 	plan.Cells = []result.Cell{one}
-	if err := fit(c, plan); err != nil {
+	if err := fit(plan); err != nil {
 		return err
 	}
 	progress := newProgress(cmd.stderr)

@@ -65,7 +65,7 @@ func comparison(c *cli.Context) (runner.Plan, error) {
 		return plan, err
 	}
 	plan.Cells = []result.Cell{one}
-	return plan, fit(c, plan)
+	return plan, fit(plan)
 }
 
 // contest is a plan without settings, and the number of client threads.

@@ -106,7 +106,7 @@ func engine(text string, table []backends.Engine, threads, limit int) (runner.Co
 		return runner.Command{Args: args, Announces: true, CPUs: cpus}
 	}
 	return runner.Contestant{
-		Contestant: result.Contestant{Name: text, Spec: text, Model: spec.Engine.Model, Library: spec.Engine.Library},
+		Contestant: result.Contestant{Name: text, Spec: text, MaxPacket: limit, Model: spec.Engine.Model, Library: spec.Engine.Library},
 		Command:    command,
 	}, nil
 }

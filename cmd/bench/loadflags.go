@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"echosrv/backends"
 	"echosrv/backends/server"
 	"echosrv/bench/load"
 	"echosrv/bench/result"
@@ -84,22 +83,17 @@ func needed(c *cli.Context) error {
 	return nil
 }
 
-// fit refuses payloads that the engines are told not to accept.
-func fit(c *cli.Context, plan runner.Plan) error {
-	limit, err := backends.ParseBytes(c.String("max-packet"))
-	if err != nil {
-		return usagef("--max-packet: %w", err)
-	}
-	if !slices.ContainsFunc(plan.Contestants, func(c runner.Contestant) bool { return c.Spec != "" }) {
-		return nil // programs whose limit nobody knows
-	}
+// fit refuses payloads that a contestant is told not to accept. Of other programs the limit is not known.
+func fit(plan runner.Plan) error {
 	for _, one := range plan.Cells {
 		sizes, err := load.ParseSizes(one.Sizes)
 		if err != nil {
 			return usageError{err}
 		}
-		if most := sizes.Max(); most > limit {
-			return usagef("--size %s: payloads of up to %d bytes are above the engines' limit of %d; --max-packet raises it", one.Sizes, most, limit)
+		for _, c := range plan.Contestants {
+			if most := sizes.Max(); c.Spec != "" && most > c.MaxPacket {
+				return usagef("--size %s: payloads of up to %d bytes are above the engines' limit of %d; --max-packet raises it", one.Sizes, most, c.MaxPacket)
+			}
 		}
 	}
 	return nil

@@ -76,7 +76,7 @@ func sweep(c *cli.Context) (runner.Plan, error) {
 	if plan.Cells, err = combinations(c, serverThreads, threads); err != nil {
 		return plan, err
 	}
-	return plan, fit(c, plan)
+	return plan, fit(plan)
 }
 
 // combinations are the settings: every value of each axis with every value of the others.
